@@ -1,0 +1,209 @@
+//! The arguments, and the help that explains them.
+//!
+//! Paths and commands are taken as the bytes they are: a file name need not be UTF-8.
+
+use std::ffi::{OsStr, OsString};
+use std::sync::Arc;
+
+use clap::builder::PossibleValuesParser;
+use clap::{Args, Parser};
+use pathlock::{AnyLockFile, DefaultScheme, SCHEME_NAMES, Scheme, Timeout, scheme_named};
+
+use crate::duration;
+use crate::exit;
+
+const ABOUT: &str = "\
+Lock files that always come free.
+
+Examples:
+  pathlock run backup.db -- rsync -a backup.db host:
+      hold a lock on backup.db while rsync runs
+  pathlock status backup.db
+      who holds it?
+  pathlock break backup.db
+      remove a lock that its owner has left behind";
+
+const ABOUT_RUN: &str = "\
+Run a command while holding a lock.
+
+Examples:
+  pathlock run backup.db -- rsync -a backup.db host:
+      wait for the lock, then run rsync
+  pathlock run -n nightly -- ./nightly.sh
+      do not wait: exit 75 if another run holds the lock
+  pathlock run -w 1.5m deploy -- make deploy
+      wait for 90 seconds at most
+  pathlock run build -- sh -c 'make && make install'
+      hold the lock for a line of shell
+  pathlock run --scheme flock --at /run/lock/job -- job
+      share the lock file of flock(1)";
+
+const AFTER_RUN: &str = "\
+Exit status: that of the command, or
+  64     the arguments make no sense
+  73     the lock file can't be made or used
+  75     the lock is busy, also after waiting (-E sets another code)
+  76     the command succeeded, but its lock was broken while it ran
+  126    the command was found, but can't be run
+  127    the command was not found
+  128+N  signal N ended the command, or the wait for the lock
+
+The command inherits the lock: if pathlock itself is killed, the lock stays held until
+the command has ended. (With the scheme symlink, the command is killed instead.)
+TERM, INT, HUP, QUIT, USR1 and USR2 are passed on to the command.
+
+The command finds in its environment
+  PATHLOCK_PATH     the path that is locked, absolute
+  PATHLOCK_MODE     exclusive
+  PATHLOCK_HELD     the lock files held by this run and those around it
+  PATHLOCK_HELD_BY  the pids of those runs, in the same order";
+
+const ABOUT_STATUS: &str = "\
+Show whether paths are locked, and who holds them.
+
+Examples:
+  pathlock status backup.db
+  pathlock status backup.db && echo free
+
+Each line says free, held, stale (its owner is proven dead: the next who comes takes it
+over) or unknown (its owner can't be judged from here, so it counts as held).";
+
+const AFTER_STATUS: &str = "\
+Exit status:
+  0   every path is free or stale, and can be locked
+  1   a path is held, or unknown
+  64  the arguments make no sense
+  73  a lock file can't be read";
+
+const ABOUT_BREAK: &str = "\
+Remove the lock on a path, and do nothing to its owner.
+
+Examples:
+  pathlock break backup.db
+      remove it if its owner is proven dead
+  pathlock break --force backup.db
+      remove it whoever holds it: make sure that nothing runs any more
+
+A lock that changes hands in the meantime is left alone.";
+
+const AFTER_BREAK: &str = "\
+Exit status:
+  0   there is no lock any more, or there was none
+  64  the arguments make no sense
+  73  the lock file can't be read or removed
+  75  it is held, or may be: nothing was removed";
+
+#[derive(Debug, Parser)]
+#[command(name = "pathlock", version, about = summary(ABOUT), long_about = ABOUT)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) subcommand: Subcommand,
+}
+
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum Subcommand {
+    #[command(about = summary(ABOUT_RUN), long_about = ABOUT_RUN, after_long_help = AFTER_RUN)]
+    Run(Run),
+    #[command(about = summary(ABOUT_STATUS), long_about = ABOUT_STATUS, after_long_help = AFTER_STATUS)]
+    Status(Status),
+    #[command(about = summary(ABOUT_BREAK), long_about = ABOUT_BREAK, after_long_help = AFTER_BREAK)]
+    Break(Break),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Run {
+    /// Do not wait: exit 75 at once if the lock is held
+    #[arg(short = 'n', long = "no-wait", conflicts_with = "wait")]
+    no_wait: bool,
+    /// Wait no longer than this: 1.5, 90s, 5m, 500ms; 0 does not wait [default: wait for ever]
+    #[arg(short = 'w', long, value_name = "SECS", value_parser = duration::parse, allow_hyphen_values = true)]
+    wait: Option<Timeout>,
+    #[command(flatten)]
+    pub(crate) how: How,
+    /// Exit with this code, not 75, if the lock is busy
+    #[arg(short = 'E', long = "busy-code", value_name = "CODE", default_value_t = exit::BUSY as u8, hide_default_value = true)]
+    busy_code: u8,
+    /// Say nothing about waiting; errors are still told
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+    /// What to lock; it need not exist. SCHEME:PATH picks a scheme too
+    pub(crate) path: OsString,
+    /// What to run, after `--`
+    #[arg(last = true, required = true, value_name = "CMD")]
+    pub(crate) command: Vec<OsString>,
+}
+
+impl Run {
+    pub(crate) fn timeout(&self) -> Timeout {
+        if self.no_wait { Timeout::NoWait } else { self.wait.unwrap_or(Timeout::Never) }
+    }
+
+    pub(crate) fn busy_code(&self) -> i32 {
+        self.busy_code.into()
+    }
+
+    /// The command on one line, as the lock's record shows it.
+    pub(crate) fn command_line(&self) -> String {
+        let words: Vec<_> = self.command.iter().map(|word| word.to_string_lossy()).collect();
+        words.join(" ")
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Status {
+    #[command(flatten)]
+    pub(crate) how: How,
+    /// Whose locks to show; SCHEME:PATH picks a scheme too
+    #[arg(required = true, value_name = "PATH")]
+    pub(crate) paths: Vec<OsString>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Break {
+    /// Remove it even if its owner lives, or may live
+    #[arg(long)]
+    pub(crate) force: bool,
+    #[command(flatten)]
+    pub(crate) how: How,
+    /// Whose lock to remove; SCHEME:PATH picks a scheme too
+    pub(crate) path: OsString,
+}
+
+/// How a path is locked.
+#[derive(Debug, Args)]
+pub(crate) struct How {
+    #[arg(
+        long,
+        help = format!("How to lock [default: {}, or what PATH says]", DefaultScheme::default().name()),
+        value_parser = PossibleValuesParser::new(SCHEME_NAMES),
+    )]
+    scheme: Option<String>,
+    /// PATH is the lock file itself, not what it protects
+    #[arg(long)]
+    at: bool,
+}
+
+impl How {
+    /// The lock on `path`, untouched as yet.
+    pub(crate) fn open(&self, path: &OsStr) -> AnyLockFile {
+        let lock = match self.scheme.as_deref().and_then(scheme_named) {
+            Some(scheme) => AnyLockFile::with_scheme(path, scheme),
+            None => AnyLockFile::open(path),
+        };
+        if self.at { AnyLockFile::at_with_scheme(lock.path(), Arc::clone(lock.scheme())) } else { lock }
+    }
+}
+
+/// The first line of a help text, for lists and `-h`.
+fn summary(about: &'static str) -> &'static str {
+    about.split('\n').next().unwrap_or(about).trim_end_matches('.')
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_arguments_agree_with_each_other() {
+        use clap::CommandFactory;
+        super::Cli::command().debug_assert();
+    }
+}

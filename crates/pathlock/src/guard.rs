@@ -1,0 +1,211 @@
+//! The proof that a lock is held.
+
+use std::fmt;
+use std::io;
+use std::path::Path;
+use std::process::Command;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::error::{LockError, Loss, UnlockError};
+use crate::lock::failed;
+use crate::mode::Ownership;
+use crate::owner::Owner;
+use crate::registry;
+use crate::scheme::{Hold, Lost};
+use crate::site::{Key, Site};
+
+/// A lock that is held. Dropping it releases the lock.
+///
+/// It can be sent to another thread and released there. Call [`release`](Self::release) to learn
+/// whether the lock was still ours; a drop can't say.
+///
+/// # Fork
+///
+/// A forked child holds nothing: its copy of the guard does nothing when it is dropped. A daemon
+/// that shall go on holding what its parent acquired says so: [`adopt`](Self::adopt) in the child,
+/// [`forget`](Self::forget) in the parent.
+#[must_use = "a guard that is dropped at once holds nothing"]
+pub struct Guard {
+    held: Arc<Held>,
+    owner: Owner,
+}
+
+/// What the guards of one acquisition share: more than one of them with re-entry.
+#[derive(Debug)]
+pub(crate) struct Held {
+    hold: Mutex<Option<Box<dyn Hold>>>,
+    site: Site,
+    key: Key,
+    ownership: Ownership,
+    /// The process that acquired it.
+    pid: u32,
+    scheme: String,
+}
+
+impl Held {
+    fn take(&self) -> Option<Box<dyn Hold>> {
+        registry::remove(self);
+        self.hold.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    fn is_inherited(&self) -> bool {
+        self.pid != std::process::id()
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        // In a forked child the files are closed and nothing else is done.
+        if let Some(mut hold) = self.take()
+            && !self.is_inherited()
+        {
+            let _ = hold.release();
+        }
+    }
+}
+
+impl Guard {
+    pub(crate) fn new(
+        hold: Box<dyn Hold>,
+        site: Site,
+        key: Key,
+        ownership: Ownership,
+        scheme: &str,
+    ) -> Guard {
+        let owner = hold.owner().clone();
+        let held = Arc::new(Held {
+            hold: Mutex::new(Some(hold)),
+            site,
+            key: key.clone(),
+            ownership,
+            pid: std::process::id(),
+            scheme: scheme.to_owned(),
+        });
+        registry::add(key, ownership, Arc::downgrade(&held));
+        Guard { held, owner }
+    }
+
+    /// A further guard of a lock that its owner has entered again.
+    pub(crate) fn again(held: Arc<Held>) -> Option<Guard> {
+        let owner = held.hold.lock().unwrap_or_else(PoisonError::into_inner).as_ref()?.owner().clone();
+        Some(Guard { held, owner })
+    }
+
+    /// Releases the lock, and says what went wrong. With re-entry, the last guard does.
+    ///
+    /// # Errors
+    /// [`NotLocked`](UnlockError::NotLocked) or [`NotMyLock`](UnlockError::NotMyLock) when
+    /// somebody has broken the lock while it was held, or when this is a forked child that has not
+    /// adopted it; then nothing is removed.
+    pub fn release(self) -> Result<(), UnlockError> {
+        let Some(held) = Arc::into_inner(self.held) else { return Ok(()) };
+        let Some(mut hold) = held.take() else { return Err(loss(&held.site, Lost::Gone)) };
+        if held.is_inherited() {
+            return Err(loss(&held.site, Lost::Taken(Some(self.owner))));
+        }
+        hold.release().map_err(|lost| loss(&held.site, lost))
+    }
+
+    /// Whether the lock is still held: the lock file is the one that was made, and says so. It is
+    /// until somebody breaks the lock.
+    #[must_use]
+    pub fn is_valid(&self) -> bool {
+        let hold = self.held.hold.lock().unwrap_or_else(PoisonError::into_inner);
+        !self.held.is_inherited() && hold.as_ref().is_some_and(|hold| hold.is_valid())
+    }
+
+    /// What is protected.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.held.site.path()
+    }
+
+    /// The lock file.
+    #[must_use]
+    pub fn lock_file(&self) -> &Path {
+        self.held.site.lock_file()
+    }
+
+    /// Who holds it, as the record says: this process.
+    #[must_use]
+    pub fn owner(&self) -> &Owner {
+        &self.owner
+    }
+
+    /// The name of the scheme.
+    #[must_use]
+    pub fn scheme_name(&self) -> &str {
+        &self.held.scheme
+    }
+
+    /// In a forked child: makes the child the owner. The record names it from now on, and its
+    /// guard releases the lock. The parent [forgets](Self::forget) its own guard.
+    ///
+    /// It works for a child that has closed all its files, as daemons do, too.
+    ///
+    /// # Errors
+    /// When the lock is no longer held, or the record can't be rewritten.
+    pub fn adopt(&mut self) -> Result<(), LockError> {
+        let owner = Owner { command: Arc::clone(&self.owner.command), ..Owner::current(None) };
+        let old = &self.held;
+        let hold = old.hold.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(mut hold) = hold else {
+            return Err(failed(&old.site, io::Error::from(io::ErrorKind::NotFound).into()));
+        };
+        if let Err(error) = hold.adopt(owner) {
+            let site = old.site.clone();
+            *old.hold.lock().unwrap_or_else(PoisonError::into_inner) = Some(hold);
+            return Err(failed(&site, error.into()));
+        }
+        *self = Guard::new(hold, old.site.clone(), old.key.clone(), old.ownership, &old.scheme);
+        Ok(())
+    }
+
+    /// In the parent of a child that has [adopted](Self::adopt) the lock: gives the guard up
+    /// without releasing anything.
+    pub fn forget(self) {
+        drop(self.held.take());
+    }
+
+    /// Lets the lock outlast this process: the child that `command` starts inherits the open lock
+    /// file, and the lock is held until both are gone, even if this process is killed. Releasing
+    /// the guard still releases it at once, for both.
+    ///
+    /// A lock of scheme symlink has no open file; there the child is killed when this process dies
+    /// (`PR_SET_PDEATHSIG`, see prctl(2)).
+    ///
+    /// # Errors
+    /// When the process is out of file descriptors, or the system can do neither.
+    ///
+    /// ```
+    /// let dir = tempfile::tempdir()?;
+    /// let guard = pathlock::LockFile::new(dir.path().join("job")).acquire()?;
+    /// let mut command = std::process::Command::new("true");
+    /// guard.share_with(&mut command)?;
+    /// assert!(command.status()?.success());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn share_with(&self, command: &mut Command) -> io::Result<()> {
+        match &*self.held.hold.lock().unwrap_or_else(PoisonError::into_inner) {
+            Some(hold) => hold.share_with(command),
+            None => Err(io::ErrorKind::NotFound.into()),
+        }
+    }
+}
+
+fn loss(site: &Site, lost: Lost) -> UnlockError {
+    let loss = |owner, source| {
+        Box::new(Loss { path: site.path().to_owned(), lock_file: site.lock_file().to_owned(), owner, source })
+    };
+    match lost {
+        Lost::Gone => UnlockError::NotLocked(loss(None, None)),
+        Lost::Taken(owner) => UnlockError::NotMyLock(loss(owner, None)),
+        Lost::Os(error) => UnlockError::Failed(loss(None, Some(error))),
+    }
+}
+
+impl fmt::Debug for Guard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Guard").field("lock_file", &self.lock_file()).field("owner", &self.owner).finish()
+    }
+}

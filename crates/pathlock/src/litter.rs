@@ -1,0 +1,98 @@
+//! Names of the files that exist beside a lock for moments only, and the sweeping of those whose
+//! makers were killed in that moment.
+//!
+//! A name says who made it (pid, start time, a digest of boot and pid namespace) and for which
+//! lock: a sweep removes nothing whose maker is not proven dead, and nothing of another lock.
+
+use std::ffi::OsStr;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::owner::{Owner, my_identity};
+use crate::site::Site;
+use crate::sys::{self, Kind, ProcessState};
+
+/// What every such name begins with.
+const PREFIX: &str = ".pathlock-";
+/// More entries of a directory than this are not looked at in one sweep.
+const MOST: usize = 10_000;
+/// A directory that was made for a lock holds an owner's file or two.
+const MOST_INSIDE: usize = 16;
+
+/// A short digest. It need only agree between builds of one version on one machine: a name that
+/// another build made is left where it is.
+fn digest(value: impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    value.hash(&mut hasher);
+    hasher.finish()
+}
+
+fn place(site: &Site) -> u64 {
+    digest(site.name())
+}
+
+fn maker() -> u64 {
+    let me = my_identity();
+    digest((&me.boot, me.namespace))
+}
+
+/// The file that serialises the breakers of one lock.
+pub(crate) fn breaker_name(site: &Site) -> String {
+    format!("{PREFIX}breaker-{:016x}", place(site))
+}
+
+/// A name that nobody else uses, now or later.
+pub(crate) fn fresh_name(site: &Site, owner: &Owner) -> PathBuf {
+    static SERIAL: AtomicU64 = AtomicU64::new(0);
+    let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
+    let start = owner.start.unwrap_or(0);
+    let name = format!("{PREFIX}{:016x}-{:016x}-{}-{start}-{serial}", place(site), maker(), owner.pid);
+    site.directory().join(name)
+}
+
+/// Removes what killed processes have left beside this lock.
+pub(crate) fn sweep(site: &Site) {
+    let names = sys::open_directory(site.directory()).and_then(|directory| sys::names_in(&directory, MOST));
+    for name in names.unwrap_or_default() {
+        if is_dead_litter(site, &name) {
+            discard(&site.directory().join(name));
+        }
+    }
+}
+
+fn is_dead_litter(site: &Site, name: &OsStr) -> bool {
+    let Some(rest) = name.to_str().and_then(|name| name.strip_prefix(PREFIX)) else { return false };
+    let fields: Vec<&str> = rest.split('-').collect();
+    let [site_digest, maker_digest, pid, start, _serial] = fields[..] else { return false };
+    if site_digest != format!("{:016x}", place(site)) || maker_digest != format!("{:016x}", maker()) {
+        return false;
+    }
+    let (Ok(pid), Ok(start)) = (pid.parse::<u32>(), start.parse::<u64>()) else { return false };
+    match sys::process_state(pid) {
+        ProcessState::Gone => true,
+        ProcessState::Running { start: Some(seen) } => seen != start,
+        ProcessState::Running { start: None } => false,
+    }
+}
+
+/// Removes a file or directory of ours that has such a name. What others have put into the
+/// directory stays, and the directory with it.
+pub(crate) fn discard(path: &std::path::Path) {
+    match sys::stat_at(path).ok().flatten().map(|stat| stat.kind) {
+        Some(Kind::Directory) => {
+            if let Ok(directory) = sys::open_directory(path) {
+                for name in sys::names_in(&directory, MOST_INSIDE).unwrap_or_default() {
+                    if crate::scheme::is_owner_file(&directory, &name) {
+                        let _ = sys::remove_name_in(&directory, &name);
+                    }
+                }
+            }
+            let _ = sys::remove_directory(path);
+        }
+        Some(Kind::File | Kind::Symlink) => {
+            let _ = sys::remove_name(path);
+        }
+        Some(Kind::Special) | None => {}
+    }
+}

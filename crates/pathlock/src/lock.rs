@@ -1,0 +1,390 @@
+//! The handle: a path with a scheme and options.
+//!
+//! Invariant: making a handle, and setting its options, touches nothing outside of it.
+
+use std::fmt;
+use std::io;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::cancel::CancelToken;
+use crate::deadline::{Deadline, Timeout};
+use crate::error::{Contention, Failure, FailureReason, LockError, Obstacle};
+use crate::event::WaitEvent;
+use crate::guard::Guard;
+use crate::mode::{Ownership, Recovery, Reentry};
+use crate::owner::Owner;
+use crate::registry;
+use crate::scheme::{DefaultScheme, Flock, Link, Mkdir, Ofd, Pid, Request, Scheme, Symlink};
+use crate::site::Site;
+use crate::status::Status;
+use crate::wait::{self, Ended, Wait};
+
+/// A lock file of the default scheme: hard links on Unix, directories elsewhere.
+pub type LockFile = Lock<DefaultScheme>;
+/// A lock file of scheme `link`.
+pub type LinkLockFile = Lock<Link>;
+/// A lock file of scheme `symlink`.
+pub type SymlinkLockFile = Lock<Symlink>;
+/// A lock file of scheme `mkdir`.
+pub type MkdirLockFile = Lock<Mkdir>;
+/// A pid file that is a lock.
+pub type PidLockFile = Lock<Pid>;
+/// A lock file of scheme `flock`.
+pub type FlockLockFile = Lock<Flock>;
+/// A lock file of scheme `ofd`.
+pub type OfdLockFile = Lock<Ofd>;
+
+type OnWait = Arc<dyn Fn(&WaitEvent<'_>) + Send + Sync>;
+type OnInterrupt = Arc<dyn Fn() -> ControlFlow<()> + Send + Sync>;
+
+/// A lock: a path, a scheme and options. [`LockFile`] is the one to use first.
+///
+/// A handle can be cloned, shared between threads, and used again and again; it holds nothing by
+/// itself. What holds is the [`Guard`].
+///
+/// ```
+/// use pathlock::{LockError, LockFile};
+/// use std::time::Duration;
+///
+/// let dir = tempfile::tempdir()?;
+/// let lock = LockFile::new(dir.path().join("README")); // the file need not exist
+/// let guard = lock.acquire()?;
+/// assert!(lock.is_locked()? && lock.i_am_locking());
+///
+/// // Elsewhere, in another thread or another process:
+/// let lock = LockFile::new(dir.path().join("README"));
+/// # std::thread::spawn(move || {
+/// match lock.acquire_within(Duration::from_millis(20)) {
+///     Err(LockError::LockTimeout(held)) => assert_eq!(held.owner().unwrap().pid(), std::process::id()),
+///     other => panic!("{other:?}"),
+/// }
+/// # }).join().unwrap();
+///
+/// guard.release()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct Lock<S> {
+    path: PathBuf,
+    lock_file: PathBuf,
+    scheme: S,
+    options: Options,
+}
+
+#[derive(Clone, Default)]
+struct Options {
+    timeout: Timeout,
+    ownership: Ownership,
+    reentry: Reentry,
+    recovery: Recovery,
+    file_mode: Option<u32>,
+    cancel: Option<CancelToken>,
+    command: Option<Arc<str>>,
+    on_wait: Option<OnWait>,
+    on_interrupt: Option<OnInterrupt>,
+}
+
+impl<S: Scheme + Default> Lock<S> {
+    /// The lock of what is at `path`, which need not exist; its directory must. The lock file is
+    /// `PATH.lock` (scheme pid: `PATH` itself).
+    ///
+    /// A relative path is taken from the current directory of this moment.
+    #[must_use]
+    pub fn new(path: impl AsRef<Path>) -> Lock<S> {
+        Lock::with_scheme(path, S::default())
+    }
+
+    /// The lock whose lock file is at `lock_file`: how a lock is shared with flock(1) and with
+    /// other programs that name the lock file itself.
+    #[must_use]
+    pub fn at(lock_file: impl AsRef<Path>) -> Lock<S> {
+        Lock::at_with_scheme(lock_file, S::default())
+    }
+}
+
+impl<S: Scheme> Lock<S> {
+    /// [`new`](Self::new), with a scheme that is a value.
+    #[must_use]
+    pub fn with_scheme(path: impl AsRef<Path>, scheme: S) -> Lock<S> {
+        let path = absolute(path.as_ref());
+        Lock { lock_file: scheme.lock_file(&path), path, scheme, options: Options::default() }
+    }
+
+    /// [`at`](Self::at), with a scheme that is a value.
+    #[must_use]
+    pub fn at_with_scheme(lock_file: impl AsRef<Path>, scheme: S) -> Lock<S> {
+        let path = absolute(lock_file.as_ref());
+        Lock { lock_file: path.clone(), path, scheme, options: Options::default() }
+    }
+
+    /// How long [`acquire`](Self::acquire) waits. Default: for ever.
+    #[must_use]
+    pub fn timeout(mut self, timeout: impl Into<Timeout>) -> Lock<S> {
+        self.options.timeout = timeout.into();
+        self
+    }
+
+    /// Who owns the lock: the thread (the default) or the process that acquires it.
+    #[must_use]
+    pub fn ownership(mut self, ownership: Ownership) -> Lock<S> {
+        self.options.ownership = ownership;
+        self
+    }
+
+    /// Whether its owner may enter again. Default: refuse.
+    #[must_use]
+    pub fn reentry(mut self, reentry: Reentry) -> Lock<S> {
+        self.options.reentry = reentry;
+        self
+    }
+
+    /// When a stale lock may be taken over. Default: when its owner is proven dead.
+    #[must_use]
+    pub fn recovery(mut self, recovery: Recovery) -> Lock<S> {
+        self.options.recovery = recovery;
+        self
+    }
+
+    /// The mode of a lock file that is made, before the umask. Default: `0o666` (scheme pid:
+    /// `0o644`).
+    #[must_use]
+    pub fn file_mode(mut self, mode: u32) -> Lock<S> {
+        self.options.file_mode = Some(mode);
+        self
+    }
+
+    /// Waits end when `token` is cancelled.
+    #[must_use]
+    pub fn cancel_token(mut self, token: CancelToken) -> Lock<S> {
+        self.options.cancel = Some(token);
+        self
+    }
+
+    /// What the record says is running. Default: the command line of this process.
+    #[must_use]
+    pub fn command(mut self, command: impl Into<String>) -> Lock<S> {
+        self.options.command = Some(command.into().into());
+        self
+    }
+
+    /// Calls `told` in the waiting thread when a wait begins, when the owner changes, and every
+    /// few seconds.
+    #[must_use]
+    pub fn on_wait(mut self, told: impl Fn(&WaitEvent<'_>) + Send + Sync + 'static) -> Lock<S> {
+        self.options.on_wait = Some(Arc::new(told));
+        self
+    }
+
+    /// Calls `asked` in the waiting thread when a signal handler has run during a wait: on
+    /// `Break` the wait ends with [`Interrupted`](FailureReason::Interrupted). Without it, waits go
+    /// on. The library itself installs no handler.
+    #[must_use]
+    pub fn on_interrupt(mut self, asked: impl Fn() -> ControlFlow<()> + Send + Sync + 'static) -> Lock<S> {
+        self.options.on_interrupt = Some(Arc::new(asked));
+        self
+    }
+
+    /// What is protected, as an absolute path.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The lock file, as an absolute path.
+    #[must_use]
+    pub fn lock_file(&self) -> &Path {
+        &self.lock_file
+    }
+
+    /// The scheme.
+    #[must_use]
+    pub fn scheme(&self) -> &S {
+        &self.scheme
+    }
+
+    /// Acquires the lock, and waits for it as long as its [`timeout`](Self::timeout) says.
+    ///
+    /// # Errors
+    /// [`LockTimeout`](LockError::LockTimeout), [`AlreadyLocked`](LockError::AlreadyLocked) or
+    /// [`LockFailed`](LockError::LockFailed); then nothing is held and nothing is left behind.
+    pub fn acquire(&self) -> Result<Guard, LockError> {
+        self.acquire_within(self.options.timeout)
+    }
+
+    /// Acquires the lock, and waits for it as long as `timeout` says.
+    ///
+    /// # Errors
+    /// As [`acquire`](Self::acquire).
+    pub fn acquire_within(&self, timeout: impl Into<Timeout>) -> Result<Guard, LockError> {
+        self.acquire_until(Deadline::start(timeout.into()))
+    }
+
+    /// Acquires the lock if it is free.
+    ///
+    /// # Errors
+    /// [`AlreadyLocked`](LockError::AlreadyLocked) when it is not. That may also be the case for
+    /// the moment in which another contender looks at the lock.
+    pub fn try_acquire(&self) -> Result<Guard, LockError> {
+        self.acquire_within(Timeout::NoWait)
+    }
+
+    pub(crate) fn acquire_until(&self, deadline: Deadline) -> Result<Guard, LockError> {
+        let site = self.site()?;
+        let key = site.key().map_err(|obstacle| failed(&site, obstacle))?;
+        let options = &self.options;
+        if let Some(mine) = registry::find(&key, options.ownership) {
+            if options.reentry == Reentry::Count
+                && let Some(guard) = Guard::again(mine.held)
+            {
+                return Ok(guard);
+            }
+            if mine.same_thread && deadline.waits() {
+                let message = "this thread holds it already, and would wait for itself: release it first, \
+                               or allow re-entry";
+                return Err(failed(&site, Obstacle::new(FailureReason::WouldDeadlock, message)));
+            }
+        }
+        let owner = Owner::current(options.command.as_ref());
+        let request = Request {
+            site: &site,
+            owner: &owner,
+            waits: deadline.waits(),
+            file_mode: options.file_mode,
+            recovery: options.recovery,
+        };
+        let told = |status: &Status| {
+            if let Some(on_wait) = &options.on_wait {
+                on_wait(&WaitEvent {
+                    path: site.path(),
+                    lock_file: site.lock_file(),
+                    owner: status.owner(),
+                    waited: deadline.waited(),
+                    deadline: deadline.end(),
+                });
+            }
+        };
+        let wait = Wait {
+            deadline,
+            cancel: options.cancel.as_ref(),
+            on_interrupt: options.on_interrupt.as_deref(),
+            on_wait: &told,
+        };
+        match wait::acquire(&self.scheme, &request, &wait) {
+            Ok(hold) => Ok(Guard::new(hold, site, key, options.ownership, self.scheme.name())),
+            Err(Ended::Failed(obstacle)) => Err(failed(&site, obstacle)),
+            Err(Ended::Busy(status)) => {
+                let contention = Box::new(Contention {
+                    path: site.path().to_owned(),
+                    lock_file: site.lock_file().to_owned(),
+                    status,
+                    waited: deadline.waited(),
+                });
+                Err(if deadline.waits() {
+                    LockError::LockTimeout(contention)
+                } else {
+                    LockError::AlreadyLocked(contention)
+                })
+            }
+        }
+    }
+
+    /// Looks at the lock. Never waits, and takes nothing.
+    ///
+    /// # Errors
+    /// When the lock file can't be looked at.
+    pub fn status(&self) -> Result<Status, LockError> {
+        let site = self.site()?;
+        site.key().map_err(|obstacle| failed(&site, obstacle))?;
+        self.scheme.status(&site).map_err(|obstacle| failed(&site, obstacle))
+    }
+
+    /// Whether somebody holds the lock, or may hold it. A stale lock is not held.
+    ///
+    /// # Errors
+    /// When the lock file can't be looked at.
+    pub fn is_locked(&self) -> Result<bool, LockError> {
+        self.status().map(|status| status.is_locked())
+    }
+
+    /// Whether the lock is held, through whatever handle, by the calling thread; with
+    /// [`Ownership::Process`] on both sides, by any thread of this process.
+    #[must_use]
+    pub fn i_am_locking(&self) -> bool {
+        let key = self.site().ok().and_then(|site| site.key().ok());
+        key.is_some_and(|key| registry::find(&key, self.options.ownership).is_some())
+    }
+
+    /// Who holds the lock, where that is known.
+    ///
+    /// # Errors
+    /// When the lock file can't be looked at.
+    pub fn owner(&self) -> Result<Option<Owner>, LockError> {
+        self.status().map(|status| status.owner().filter(|_| status.is_locked()).cloned())
+    }
+
+    /// Removes the lock, whoever holds it: a person's order, as pylockfile's. Its holder, if it
+    /// lives, goes on, and learns of it from [`Guard::is_valid`] and from its release. Returns
+    /// whether there was a lock.
+    ///
+    /// # Errors
+    /// When it can't be removed, or when what has the lock file's name is no lock.
+    pub fn break_lock(&self) -> Result<bool, LockError> {
+        self.break_if(&self.status()?)
+    }
+
+    /// Removes the lock that `seen` described, if it is still that one: what another has acquired
+    /// since stays. Returns whether it was removed.
+    ///
+    /// # Errors
+    /// As [`break_lock`](Self::break_lock).
+    pub fn break_if(&self, seen: &Status) -> Result<bool, LockError> {
+        let site = self.site()?;
+        self.scheme.remove(&site, seen).map_err(|obstacle| failed(&site, obstacle))
+    }
+
+    /// What two handles of one lock have in common, in an order that all callers share.
+    pub(crate) fn order(&self) -> Result<crate::site::Key, LockError> {
+        let site = self.site()?;
+        site.key().map_err(|obstacle| failed(&site, obstacle))
+    }
+
+    fn site(&self) -> Result<Site, LockError> {
+        let wrong = |obstacle| {
+            LockError::LockFailed(Box::new(Failure {
+                path: self.path.clone(),
+                lock_file: self.lock_file.clone(),
+                obstacle,
+            }))
+        };
+        if !self.path.is_absolute() {
+            let message = "it can't be made absolute: give a path that is not empty, from a directory that exists";
+            return Err(wrong(Obstacle::new(FailureReason::BadPath, message)));
+        }
+        Site::new(self.path.clone(), self.lock_file.clone()).map_err(wrong)
+    }
+}
+
+/// `path` from the current directory of now; as it is where that can't be told.
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_: io::Error| path.to_owned())
+}
+
+pub(crate) fn failed(site: &Site, obstacle: Obstacle) -> LockError {
+    LockError::LockFailed(Box::new(Failure {
+        path: site.path().to_owned(),
+        lock_file: site.lock_file().to_owned(),
+        obstacle,
+    }))
+}
+
+impl<S: fmt::Debug> fmt::Debug for Lock<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lock")
+            .field("path", &self.path)
+            .field("lock_file", &self.lock_file)
+            .field("scheme", &self.scheme)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,39 @@
+//! The options of a lock that are a choice between a few words.
+
+/// Who owns a lock that was acquired.
+///
+/// pylockfile's `threaded`: it decides what [`i_am_locking`](crate::Lock::i_am_locking) answers
+/// and who may enter again under [`Reentry::Count`]. It never lets two callers in: a second
+/// thread, and a second handle, wait like anybody else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Ownership {
+    /// The thread that acquired it.
+    #[default]
+    Thread,
+    /// Every thread of the process that acquired it.
+    Process,
+}
+
+/// What happens when an owner asks again for a lock that it holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Reentry {
+    /// Refuse: waiting for oneself never ends. [`acquire`](crate::Lock::acquire) fails with
+    /// [`WouldDeadlock`](crate::FailureReason::WouldDeadlock), and
+    /// [`try_acquire`](crate::Lock::try_acquire) with
+    /// [`AlreadyLocked`](crate::LockError::AlreadyLocked).
+    #[default]
+    Refuse,
+    /// Count: the owner gets a further guard of the same lock, which is released when the last of
+    /// its guards is.
+    Count,
+}
+
+/// When a lock that nobody seems to hold may be taken over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Recovery {
+    /// When its owner is proven dead (see [`scheme`](crate::scheme)).
+    #[default]
+    ProvenDead,
+    /// Never: a stale lock stays until a person breaks it.
+    Never,
+}

@@ -1,0 +1,315 @@
+//! The written form of an owner, and the mark that stands in its place when nobody owns.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Identity, Owner};
+
+/// No more of a file is ever read. The record of a living program is [`SIZE`] long.
+pub(crate) const MAX_READ: usize = 4096;
+/// Every record and mark is this long: one `pwrite` replaces another whole.
+const SIZE: usize = 512;
+/// The first word of a free mark: not a number, so that no reader of pids signals anybody.
+const FREE: &str = "free";
+
+/// What a lock file says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Record {
+    /// One of ours holds, or held, it.
+    Owned(Owner, Mark),
+    /// One of ours let it go and left it for the next in the queue.
+    Free(Mark),
+    /// Another program's: a pid and nothing that proves whose it is.
+    Bare(Owner),
+    /// Nothing at all, as pylockfile's links, and kernel locks that are free.
+    Empty,
+    /// Anything else.
+    Foreign,
+}
+
+/// When the name was made, in milliseconds of the system's monotonic clock: a name that has been
+/// passed on for long is given up, for waiters of other programs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Mark {
+    pub(crate) made: u64,
+}
+
+impl Record {
+    /// The text for a file.
+    pub(crate) fn owned(owner: &Owner, mark: Mark) -> Vec<u8> {
+        let mut text = fields(owner, mark, '\n');
+        text.push('\n');
+        pad(text)
+    }
+
+    /// The text for a file that is left to the next in the queue.
+    pub(crate) fn free(mark: Mark) -> Vec<u8> {
+        pad(format!("{FREE}\npathlock=1\nmade={}\n", mark.made))
+    }
+
+    /// The text for the target of a symbolic link.
+    pub(crate) fn target(owner: &Owner) -> String {
+        fields(owner, Mark::default(), ';')
+    }
+
+    /// What `bytes`, the first of a file, say. Never fails.
+    pub(crate) fn parse(bytes: &[u8]) -> Record {
+        parse(bytes, b'\n')
+    }
+
+    /// What the target of a symbolic link says.
+    pub(crate) fn parse_target(bytes: &[u8]) -> Record {
+        parse(bytes, b';')
+    }
+
+    pub(crate) fn owner(&self) -> Option<&Owner> {
+        match self {
+            Record::Owned(owner, _) | Record::Bare(owner) => Some(owner),
+            Record::Free(_) | Record::Empty | Record::Foreign => None,
+        }
+    }
+}
+
+fn fields(owner: &Owner, mark: Mark, separator: char) -> String {
+    let mut text = owner.pid.to_string();
+    let mut put = |key: &str, value: &str| {
+        text.push(separator);
+        text.push_str(key);
+        text.push('=');
+        text.push_str(value);
+    };
+    put("pathlock", "1");
+    if owner.kernel {
+        put("kernel", "flock");
+    }
+    if let Some(start) = owner.start {
+        put("start", &start.to_string());
+    }
+    if let Some(boot) = &owner.identity.boot {
+        put("boot", &escape(boot, 64));
+    }
+    if let Some(namespace) = owner.identity.namespace {
+        put("pidns", &namespace.to_string());
+    }
+    if let Some(thread) = owner.thread {
+        put("thread", &thread.to_string());
+    }
+    if let Some(user) = owner.identity.user {
+        put("user", &user.to_string());
+    }
+    if let Some(since) = owner.since {
+        put("since", &format!("{}.{:09}", since.as_secs(), since.subsec_nanos()));
+    }
+    put("serial", &owner.serial.to_string());
+    put("made", &mark.made.to_string());
+    put("host", &escape(&owner.identity.host, 64));
+    let room = SIZE.saturating_sub(text.len() + ";command=\n".len());
+    text.push(separator);
+    text.push_str("command=");
+    text.push_str(&escape(&owner.command, room));
+    text
+}
+
+fn pad(mut text: String) -> Vec<u8> {
+    debug_assert!(text.len() <= SIZE, "a record fits its size by construction: {text:?}");
+    while text.len() < SIZE - 1 {
+        text.push(' ');
+    }
+    if text.len() < SIZE {
+        text.push('\n');
+    }
+    text.into_bytes()
+}
+
+/// `text` with everything but plain graphic ASCII as `%XX`, at most `room` bytes long.
+fn escape(text: &str, room: usize) -> String {
+    let mut out = String::new();
+    for character in text.chars() {
+        let mut buffer = [0; 4];
+        let mut piece = String::new();
+        for &byte in character.encode_utf8(&mut buffer).as_bytes() {
+            if byte.is_ascii_graphic() && !matches!(byte, b'%' | b';') {
+                piece.push(char::from(byte));
+            } else {
+                piece.push_str(&format!("%{byte:02X}"));
+            }
+        }
+        if out.len() + piece.len() > room {
+            break;
+        }
+        out.push_str(&piece);
+    }
+    out
+}
+
+fn unescape(text: &[u8]) -> String {
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((&byte, tail)) = rest.split_first() {
+        let hex = |index: usize| tail.get(index).and_then(|&digit| char::from(digit).to_digit(16));
+        rest = match (byte, hex(0), hex(1)) {
+            (b'%', Some(high), Some(low)) => {
+                out.push((high * 16 + low) as u8);
+                &tail[2..]
+            }
+            _ => {
+                out.push(byte);
+                tail
+            }
+        };
+    }
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+fn parse(bytes: &[u8], separator: u8) -> Record {
+    let bytes = bytes.get(..MAX_READ).unwrap_or(bytes);
+    if bytes.iter().all(|byte| byte.is_ascii_whitespace()) {
+        return Record::Empty;
+    }
+    let mut lines = bytes.split(|&byte| byte == separator);
+    let first = lines.next().unwrap_or_default().trim_ascii();
+    let mut owner = Owner::bare(0);
+    let mut identity = Identity::default();
+    let mut mark = Mark::default();
+    let mut ours = false;
+    for line in lines {
+        let Some(at) = line.iter().position(|&byte| byte == b'=') else { continue };
+        let (key, value) = (&line[..at], line[at + 1..].trim_ascii_end());
+        match key {
+            b"pathlock" => ours = true,
+            b"kernel" => owner.kernel = value == b"flock",
+            b"start" => owner.start = number(value),
+            b"boot" => identity.boot = Some(unescape(value)),
+            b"pidns" => identity.namespace = number(value),
+            b"thread" => owner.thread = number(value),
+            b"user" => identity.user = number(value).and_then(|user| u32::try_from(user).ok()),
+            b"since" => owner.since = seconds(value),
+            b"serial" => owner.serial = number(value).unwrap_or_default(),
+            b"made" => mark.made = number(value).unwrap_or_default(),
+            b"host" => identity.host = unescape(value),
+            b"command" => owner.command = unescape(value).into(),
+            // A newer version may say more; what is understood still holds.
+            _ => {}
+        }
+    }
+    match (pid(first), ours) {
+        (Some(pid), true) => {
+            owner.pid = pid;
+            owner.identity = Arc::new(identity);
+            Record::Owned(owner, mark)
+        }
+        (Some(pid), false) => Record::Bare(Owner::bare(pid)),
+        (None, true) if first == FREE.as_bytes() => Record::Free(mark),
+        (None, _) => Record::Foreign,
+    }
+}
+
+/// A pid that can be one: decimal ASCII digits and nothing else, from 1 to the largest `pid_t`.
+/// Zero and negative numbers mean groups to kill(2), and are nobody's pid.
+fn pid(text: &[u8]) -> Option<u32> {
+    number(text).filter(|pid| (1..=i32::MAX as u64).contains(pid)).and_then(|pid| u32::try_from(pid).ok())
+}
+
+fn number(text: &[u8]) -> Option<u64> {
+    if text.is_empty() || text.len() > 20 || !text.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    std::str::from_utf8(text).ok()?.parse().ok()
+}
+
+fn seconds(text: &[u8]) -> Option<Duration> {
+    let at = text.iter().position(|&byte| byte == b'.')?;
+    let nanoseconds = number(&text[at + 1..])?;
+    Some(Duration::new(number(&text[..at])?, u32::try_from(nanoseconds).ok().filter(|&n| n < 1_000_000_000)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn any_owner() -> impl Strategy<Value = Owner> {
+        let who = (1..=i32::MAX as u32, any::<String>(), proptest::option::of("[0-9a-f-]{0,36}"));
+        let when = (any::<Option<u64>>(), any::<Option<u64>>(), 0..u64::from(u32::MAX), 0..1_000_000_000_u32);
+        let rest = (any::<Option<u64>>(), any::<Option<u32>>(), any::<u64>(), any::<String>(), any::<bool>());
+        (who, when, rest).prop_map(
+            |((pid, host, boot), (start, thread, secs, nanos), (namespace, user, serial, command, kernel))| Owner {
+                pid,
+                identity: Arc::new(Identity { host, boot, namespace, user }),
+                start,
+                thread,
+                since: Some(Duration::new(secs, nanos)),
+                serial,
+                command: command.into(),
+                kernel,
+            },
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn a_record_reads_back_as_it_was_written(owner in any_owner(), made in any::<u64>()) {
+            let text = Record::owned(&owner, Mark { made });
+            prop_assert_eq!(text.len(), SIZE);
+            let Record::Owned(read, mark) = Record::parse(&text) else {
+                return Err(TestCaseError::fail("an owner was written"));
+            };
+            prop_assert_eq!(mark.made, made);
+            // The host and the command are cut to their room; everything else is exact.
+            prop_assert!(owner.host().starts_with(read.host()));
+            prop_assert!(owner.command().starts_with(read.command()));
+            let identity = Arc::new(Identity { host: read.identity.host.clone(), ..(*owner.identity).clone() });
+            prop_assert_eq!(&read, &Owner { identity, command: read.command.clone(), ..owner });
+        }
+
+        #[test]
+        fn a_target_reads_back_and_holds_no_line_end(owner in any_owner()) {
+            let text = Record::target(&owner);
+            prop_assert!(!text.contains(|c: char| c.is_whitespace() || c == '\0'));
+            let read = Record::parse_target(text.as_bytes());
+            prop_assert_eq!(read.owner().map(|read| (read.pid, read.start, read.serial)),
+                Some((owner.pid, owner.start, owner.serial)));
+        }
+
+        #[test]
+        fn no_word_of_a_record_but_the_first_is_a_number(owner in any_owner()) {
+            let text = String::from_utf8(Record::owned(&owner, Mark::default())).expect("a record is ASCII");
+            for word in text.split_whitespace().skip(1) {
+                prop_assert!(word.parse::<i128>().is_err(), "{word:?} in {text:?}");
+            }
+        }
+
+        #[test]
+        fn any_bytes_give_an_answer(bytes in proptest::collection::vec(any::<u8>(), 0..6000)) {
+            let _ = Record::parse(&bytes);
+            let _ = Record::parse_target(&bytes);
+        }
+
+        #[test]
+        fn nearly_right_bytes_give_an_answer(owner in any_owner(), at in 0..SIZE, byte in any::<u8>(), cut in 0..SIZE) {
+            let mut text = Record::owned(&owner, Mark::default());
+            text[at] = byte;
+            let _ = Record::parse(&text);
+            let _ = Record::parse(&text[..cut]);
+        }
+    }
+
+    #[test]
+    fn only_a_plain_positive_number_is_a_pid() {
+        for text in ["-1", "0", "1_000", "１２", "99999999999999999999", "2147483648", "+5", "0x10", "", "free"] {
+            assert!(pid(text.as_bytes()).is_none(), "{text:?} is nobody's pid");
+        }
+        assert_eq!(pid(b"2147483647"), Some(i32::MAX as u32));
+    }
+
+    #[test]
+    fn other_programs_files_are_told_apart() {
+        assert_eq!(Record::parse(b""), Record::Empty);
+        assert_eq!(Record::parse(b" \n"), Record::Empty);
+        assert_eq!(Record::parse(b"123\n"), Record::Bare(Owner::bare(123)));
+        assert_eq!(Record::parse(b"  123  \nhost\n"), Record::Bare(Owner::bare(123)));
+        assert_eq!(Record::parse(b"poetry.lock: a file of versions"), Record::Foreign);
+        assert_eq!(Record::parse(b"free\n"), Record::Foreign, "a mark is ours only when it says so");
+        assert_eq!(Record::parse(&Record::free(Mark { made: 7 })), Record::Free(Mark { made: 7 }));
+    }
+}

@@ -1,0 +1,256 @@
+//! Ways of locking: the trait [`Scheme`], and the six that lock files.
+//!
+//! A scheme says what one attempt is, how to let go, and what there is to wait for. Everything
+//! else (timeouts, cancelling, events, guards, re-entry) is the same for all of them and lives in
+//! [`Lock`](crate::Lock). `examples/own_scheme.rs` is a scheme outside of this crate.
+//!
+//! # Writing one
+//!
+//! 1. [`Scheme::attempt`] tries once and never waits. It answers [`Attempt::Held`] with a
+//!    [`Hold`], or [`Attempt::Busy`] with who holds it and a [`Waiter`]: what will tell that
+//!    another attempt is worth while.
+//! 2. [`Hold::release`] lets go, and removes only what it made itself.
+//! 3. [`Scheme::status`] looks and takes nothing; [`Scheme::remove`] is a person's order.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+
+use crate::error::Obstacle;
+use crate::mode::Recovery;
+use crate::owner::Owner;
+use crate::site::Site;
+use crate::status::Status;
+use crate::sys::{self, FileId};
+
+mod baton;
+mod draft;
+mod flock;
+mod kernel;
+mod link;
+mod mkdir;
+mod ofd;
+mod pid;
+mod symlink;
+
+pub use flock::Flock;
+pub use link::Link;
+pub(crate) use mkdir::is_owner_file;
+pub use mkdir::Mkdir;
+pub use ofd::Ofd;
+pub use pid::Pid;
+pub use symlink::Symlink;
+
+/// The scheme of [`LockFile`](crate::LockFile): hard links, as pylockfile has it.
+#[cfg(unix)]
+pub type DefaultScheme = Link;
+/// The scheme of [`LockFile`](crate::LockFile): directories, as pylockfile has it where there are
+/// no hard links.
+#[cfg(not(unix))]
+pub type DefaultScheme = Mkdir;
+
+/// The names of the schemes in this crate.
+pub const SCHEME_NAMES: &[&str] = &["link", "symlink", "mkdir", "pid", "flock", "ofd"];
+
+/// The scheme of this crate that is called `name`.
+///
+/// ```
+/// assert_eq!(pathlock::scheme_named("mkdir").expect("it is one").name(), "mkdir");
+/// assert!(pathlock::scheme_named("telepathy").is_none());
+/// ```
+#[must_use]
+pub fn scheme_named(name: &str) -> Option<Arc<dyn Scheme>> {
+    Some(match name {
+        "link" => Arc::new(Link),
+        "symlink" => Arc::new(Symlink),
+        "mkdir" => Arc::new(Mkdir),
+        "pid" => Arc::new(Pid),
+        "flock" => Arc::new(Flock),
+        "ofd" => Arc::new(Ofd),
+        _ => return None,
+    })
+}
+
+/// A way of locking.
+pub trait Scheme: fmt::Debug + Send + Sync {
+    /// Its name, one word: what stands before the colon in `mkdir:/srv/job`.
+    fn name(&self) -> &str;
+
+    /// The lock file for what is at `path`: `PATH.lock`.
+    fn lock_file(&self, path: &Path) -> PathBuf {
+        sys::with_suffix(path, ".lock")
+    }
+
+    /// Tries once for the lock. Never waits, and leaves nothing behind unless it is held.
+    ///
+    /// # Errors
+    /// What keeps this lock from being taken at all, now or later. That somebody holds it is no
+    /// error but [`Attempt::Busy`].
+    fn attempt(&self, request: &Request<'_>) -> Result<Attempt, Obstacle>;
+
+    /// Looks at the lock, and takes nothing.
+    ///
+    /// # Errors
+    /// When the lock file can't be looked at.
+    fn status(&self, site: &Site) -> Result<Status, Obstacle>;
+
+    /// Removes the lock that `seen` described, whoever holds it, if it is still that one; says
+    /// whether it did.
+    ///
+    /// # Errors
+    /// When the lock file can't be removed, or is none.
+    fn remove(&self, site: &Site, seen: &Status) -> Result<bool, Obstacle>;
+}
+
+impl<S: Scheme + ?Sized> Scheme for Arc<S> {
+    fn name(&self) -> &str {
+        (**self).name()
+    }
+    fn lock_file(&self, path: &Path) -> PathBuf {
+        (**self).lock_file(path)
+    }
+    fn attempt(&self, request: &Request<'_>) -> Result<Attempt, Obstacle> {
+        (**self).attempt(request)
+    }
+    fn status(&self, site: &Site) -> Result<Status, Obstacle> {
+        (**self).status(site)
+    }
+    fn remove(&self, site: &Site, seen: &Status) -> Result<bool, Obstacle> {
+        (**self).remove(site, seen)
+    }
+}
+
+/// What an attempt is asked for.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Request<'a> {
+    /// The lock file and where it is.
+    pub site: &'a Site,
+    /// Who asks: what the record will say.
+    pub owner: &'a Owner,
+    /// Whether the caller will wait: if not, nobody's place in a queue needs to be respected.
+    pub waits: bool,
+    /// The mode of a file that is made, before the umask; the scheme's own if `None`.
+    pub file_mode: Option<u32>,
+    /// When a lock may be taken over.
+    pub recovery: Recovery,
+}
+
+/// What came of an attempt.
+#[derive(Debug)]
+pub enum Attempt {
+    /// The lock is held.
+    Held(Box<dyn Hold>),
+    /// Somebody else has it.
+    Busy(Busy),
+}
+
+/// Who has a lock, and what to wait for.
+#[derive(Debug)]
+pub struct Busy {
+    /// What there is to see of the holder.
+    pub status: Status,
+    /// What tells that another attempt is worth while.
+    pub waiter: Waiter,
+}
+
+/// What a waiter waits for.
+#[derive(Debug)]
+pub enum Waiter {
+    /// Its turn in a queue of the kernel: for schemes of this crate.
+    Queue(QueuePlace),
+    /// The lock file's name to go or to change, or the owner in the status to die.
+    Change,
+    /// Time to pass: what happens on other hosts can't be seen otherwise.
+    Backoff,
+}
+
+impl Waiter {
+    fn queue(queue: impl Queue + 'static) -> Waiter {
+        Waiter::Queue(QueuePlace(Arc::new(queue)))
+    }
+}
+
+/// A place in a queue of the kernel.
+#[derive(Debug)]
+pub struct QueuePlace(pub(crate) Arc<dyn Queue>);
+
+/// What tells one queue of the kernel from another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct QueueKey {
+    inode: FileId,
+    /// An inode has two: that of `flock(2)` and that of its byte ranges.
+    ranged: bool,
+}
+
+/// A queue of the kernel, seen by one that waits in it through one open file.
+///
+/// A waiter calls [`join`](Self::join), has a thread [`block`](Self::block), and then calls either
+/// [`claim`](Self::claim), once that has returned, or [`leave`](Self::leave). One that has left
+/// while the thread still blocks may join again.
+pub(crate) trait Queue: fmt::Debug + Send + Sync {
+    fn key(&self) -> QueueKey;
+
+    /// Lets those who let go, and those who come, know that somebody waits.
+    fn join(&self);
+
+    /// Blocks until it is our turn.
+    fn block(&self) -> io::Result<()>;
+
+    /// Our turn has come: takes the lock, or says why it is still busy; `None` when this has
+    /// turned out to be the queue of a lock which is gone.
+    fn claim(&self, request: &Request<'_>) -> Result<Option<Attempt>, Obstacle>;
+
+    /// Whether this still is the queue of the lock at that path.
+    fn is_current(&self) -> bool;
+
+    /// Withdraws, and hands on what [`block`](Self::block) has won or may win.
+    fn leave(&self);
+}
+
+/// A lock that is held.
+pub trait Hold: fmt::Debug + Send + Sync {
+    /// Who holds it.
+    fn owner(&self) -> &Owner;
+
+    /// Lets go. Called once.
+    ///
+    /// # Errors
+    /// When the lock was no longer ours: then nothing is removed.
+    fn release(&mut self) -> Result<(), Lost>;
+
+    /// Whether the lock is still ours.
+    fn is_valid(&self) -> bool;
+
+    /// Makes `owner`, in this forked child, the one who holds it.
+    ///
+    /// # Errors
+    /// When the record can't be rewritten, or the lock is no longer ours.
+    fn adopt(&mut self, owner: Owner) -> io::Result<()>;
+
+    /// Sees to it that the lock outlasts this process as long as the child that `command` starts
+    /// does, or that the child does not outlast this process.
+    ///
+    /// # Errors
+    /// When the scheme, or the system, can do neither.
+    fn share_with(&self, command: &mut Command) -> io::Result<()>;
+}
+
+/// Why a lock could not be released.
+#[derive(Debug)]
+pub enum Lost {
+    /// There is no lock any more.
+    Gone,
+    /// It is another's by now, or of another's making.
+    Taken(Option<Owner>),
+    /// The system refused.
+    Os(io::Error),
+}
+
+impl From<io::Error> for Lost {
+    fn from(error: io::Error) -> Lost {
+        Lost::Os(error)
+    }
+}

@@ -1,0 +1,349 @@
+//! Locks that are held while a name exists, on an inode that is locked too: link, pid and mkdir.
+//!
+//! The holder keeps `flock(2)` on the inode from before the name appears. Whoever wants the lock
+//! waits in that `flock`'s own queue in the kernel, first come first served, and is woken by the
+//! holder's release and by its death alike: one waiter for one hand-over.
+//!
+//! # The baton
+//!
+//! A holder that lets go while somebody is in the queue leaves the name where it is: it writes a
+//! *free mark* over its record and unlocks the inode. The first in the queue wakes, finds path and
+//! mark unchanged, and writes its own record: the lock has passed on without an operation on the
+//! directory. To be seen, a waiter *announces* itself by a shared lock of a far byte of the inode
+//! ([`ANNOUNCED`]); it is gone when the waiter is.
+//!
+//! # Invariants
+//!
+//! 1. *The owner is whoever's record is in the inode that the path names.* A record is only
+//!    written by a contender that has the inode's `flock`, has then seen that the path names this
+//!    inode, and has then read a free mark, or a record whose owner is proven dead. Two contenders
+//!    cannot both have the `flock`; and the name cannot change under it, because it is only removed
+//!    by who has the `flock` (a person's break, and other programs', excepted: the guard of a lock
+//!    that was broken says that it is no longer valid).
+//! 2. *A free mark has somebody who sees to it*: its writer, until it has looked once more after
+//!    unlocking; then somebody who is announced, and who looks after withdrawing; or somebody who
+//!    has the `flock`, and who takes the lock or looks ([`Place::let_go`]). So a mark is never left
+//!    for a program that takes every name for a lock, unless its keeper is killed; and then any
+//!    contender of ours adopts it at once.
+//!
+//! # Crash points
+//!
+//! | killed | leaves | what the next does |
+//! |---|---|---|
+//! | before the name appears | nothing, or a draft under a fresh name | makes its own; a later recovery sweeps the draft |
+//! | holding | the name, its record, the `flock` free | adopts it: proof by kernel evidence |
+//! | after writing the mark | the name, a mark, the `flock` free | adopts it |
+//! | after removing the name | nothing | makes its own |
+//! | waiting | nothing: announcement and place in the queue are the kernel's | – |
+//!
+//! # The order
+//!
+//! A contender that would wait, and sees that somebody is announced, joins the queue even when the
+//! `flock` happens to be free: it must not overtake the waiter that has been woken and does not run
+//! yet. One that does not wait takes what is free.
+
+use std::fmt;
+use std::fs::File;
+use std::io;
+use std::sync::{Arc, OnceLock};
+
+use crate::error::{FailureReason, Obstacle};
+use crate::mode::Recovery;
+use crate::owner::{MAX_READ, Owner, Record};
+use crate::recover::{self, Verdict};
+use crate::scheme::{Attempt, Busy, Request, Waiter};
+use crate::site::Site;
+use crate::status::{Seen, State, Status};
+use crate::sys::{self, FileId, Filesystem, Range};
+
+mod hold;
+mod queue;
+
+use hold::BatonHold;
+use queue::BatonQueue;
+
+/// The byte that waiters share a lock of: far beyond what anybody writes.
+pub(crate) const ANNOUNCED: Range = Range { start: i64::MAX - 0x10, length: 1 };
+
+/// What the three schemes differ in.
+pub(crate) trait Form: fmt::Debug + Copy + Send + Sync + 'static {
+    /// Whether the name may stay while the lock passes from one owner to the next.
+    const BATON: bool;
+
+    /// Makes the lock: locked and written before its name appears. `None` where there is one.
+    fn create(self, request: &Request<'_>, filesystem: Filesystem) -> Result<Option<Place>, Obstacle>;
+
+    /// Opens what has the lock's name, following nothing.
+    fn open(self, site: &Site) -> Result<Found, Obstacle>;
+
+    /// Finds the file in which the record is, where that is not the inode itself.
+    fn find_record(self, place: &Place) -> io::Result<Option<(File, bool)>>;
+
+    /// Has the name say the new owner, where it says one. For people: nothing depends on it.
+    fn renamed(self, place: &Place, owner: &Owner);
+
+    /// Takes the name away.
+    fn remove(self, site: &Site, place: &Place, owner: &Owner) -> io::Result<()>;
+}
+
+/// What has the lock's name.
+#[derive(Debug)]
+pub(crate) enum Found {
+    Absent,
+    Place(Place),
+    /// Another scheme's lock, in all likelihood.
+    Other(&'static str),
+    /// Nothing that could be a lock.
+    NotALock(&'static str),
+}
+
+/// An open inode that has, or had, the lock's name.
+#[derive(Debug)]
+pub(crate) struct Place {
+    pub(crate) inode: File,
+    pub(crate) id: FileId,
+    kind: sys::Kind,
+    /// Whether `inode` is open for writing; a directory never is.
+    pub(crate) writable: bool,
+    /// The file with the record and whether it can be written, where it is not `inode`. Once
+    /// found it stays: it lives as long as the inode.
+    pub(crate) record: OnceLock<(File, bool)>,
+}
+
+impl Place {
+    pub(crate) fn new(inode: File, writable: bool) -> io::Result<Place> {
+        let sys::Stat { id, kind } = sys::stat_of(&inode)?;
+        Ok(Place { inode, id, kind, writable, record: OnceLock::new() })
+    }
+
+    /// The file with the record, and whether it can be written; `None` where there is none of ours.
+    fn record_file(&self, form: impl Form) -> io::Result<Option<(&File, bool)>> {
+        if let Some((file, writable)) = self.record.get() {
+            return Ok(Some((file, *writable)));
+        }
+        if self.is_file() {
+            return Ok(Some((&self.inode, self.writable)));
+        }
+        let Some(found) = form.find_record(self)? else { return Ok(None) };
+        let (file, writable) = self.record.get_or_init(|| found);
+        Ok(Some((file, *writable)))
+    }
+
+    pub(crate) fn is_file(&self) -> bool {
+        self.kind == sys::Kind::File
+    }
+
+    fn read(&self, form: impl Form) -> io::Result<Vec<u8>> {
+        match self.record_file(form)? {
+            Some((file, _)) => sys::read_start(file, MAX_READ),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    fn write(&self, form: impl Form, text: &[u8]) -> io::Result<()> {
+        match self.record_file(form)? {
+            Some((file, true)) => sys::write_start(file, text),
+            _ => Err(io::ErrorKind::PermissionDenied.into()),
+        }
+    }
+
+    fn is_announced(&self) -> bool {
+        // Where the system can't say, nobody announces: the name goes, and waiters start again.
+        sys::range_is_held(&self.inode, ANNOUNCED).unwrap_or(false)
+    }
+
+    /// Gives up the inode's `flock`, which the caller has, without leaving a mark that nobody
+    /// sees to. Invariant 2 of the module.
+    fn let_go(&self, form: impl Form, site: &Site, owner: &Owner) {
+        loop {
+            let marked = recover::still_names(site, &self.inode).unwrap_or(false)
+                && self.read(form).is_ok_and(|text| matches!(Record::parse(&text), Record::Free(_)));
+            let announced = self.is_announced();
+            if marked && !announced {
+                let _ = form.remove(site, self, owner);
+            }
+            let _ = sys::unlock(&self.inode);
+            // Who was announced may have withdrawn before the unlock, and found the lock taken.
+            if !marked || !announced || self.is_announced() || !sys::lock_try(&self.inode).unwrap_or(false) {
+                return;
+            }
+        }
+    }
+}
+
+/// Tries once.
+pub(crate) fn attempt(form: impl Form, request: &Request<'_>) -> Result<Attempt, Obstacle> {
+    let site = request.site;
+    let filesystem = site.filesystem()?;
+    // Each turn is another's progress: a name that was there is gone, or the other way round.
+    loop {
+        let place = match form.open(site)? {
+            Found::Absent => match form.create(request, filesystem)? {
+                Some(place) => return Ok(held(form, request, place, filesystem)),
+                None => continue,
+            },
+            Found::Place(place) => place,
+            Found::Other(what) => return Ok(busy(Status::new(State::Unknown, None, what), waits_by(filesystem))),
+            Found::NotALock(what) => return Err(not_a_lock(what)),
+        };
+        if filesystem == Filesystem::Remote {
+            return match look(form, site, &place, filesystem)? {
+                Verdict::NotALock(what) => Err(not_a_lock(what)),
+                Verdict::Free => Ok(busy(Status::new(State::Unknown, None, "it was left over"), Waiter::Backoff)),
+                Verdict::Stale(status) | Verdict::Held(status) => Ok(busy(status, Waiter::Backoff)),
+            };
+        }
+        let place = Arc::new(place);
+        let queue = || BatonQueue::new(form, request, &place);
+        if request.waits && place.is_announced() {
+            return Ok(busy(queued_status(form, &place), queue()));
+        }
+        if !sys::lock_try(&place.inode)? {
+            let status = queued_status(form, &place);
+            return Ok(busy(status, if request.waits { queue() } else { Waiter::Change }));
+        }
+        if let Some(attempt) = settle(form, request, &place)? {
+            return Ok(attempt);
+        }
+    }
+}
+
+/// Decides, with the inode's `flock` in hand: takes the lock, or gives the `flock` up. `None` when
+/// the name is no longer this inode's.
+fn settle(form: impl Form, request: &Request<'_>, place: &Arc<Place>) -> Result<Option<Attempt>, Obstacle> {
+    let result = settle_locked(form, request, place);
+    if !matches!(result, Ok(Some(Attempt::Held(_)))) {
+        place.let_go(form, request.site, request.owner);
+    }
+    result
+}
+
+fn settle_locked(form: impl Form, request: &Request<'_>, place: &Arc<Place>) -> Result<Option<Attempt>, Obstacle> {
+    let site = request.site;
+    if !recover::still_names(site, &place.inode)? {
+        return Ok(None);
+    }
+    let record = Record::parse(&place.read(form)?);
+    let stale = match recover::under_lock(&record) {
+        Verdict::Free => false,
+        Verdict::Stale(status) if request.recovery == Recovery::Never => {
+            return Ok(Some(busy(status, Waiter::Change)));
+        }
+        Verdict::Stale(_) => true,
+        Verdict::Held(status) => return Ok(Some(busy(status, Waiter::Change))),
+        Verdict::NotALock(what) => return Err(not_a_lock(what)),
+    };
+    let mark = match record {
+        Record::Owned(_, mark) | Record::Free(mark) => mark,
+        Record::Bare(_) | Record::Empty | Record::Foreign => Default::default(),
+    };
+    if !place.record_file(form)?.is_some_and(|(_, writable)| writable) {
+        // Another user's file: it can't be adopted, but the directory may let us take it away.
+        return match form.remove(site, place, request.owner) {
+            Ok(()) => Ok(None),
+            Err(_) => Ok(Some(busy(
+                Status::new(State::Stale, record.owner().cloned(), "the lock file may be neither written nor removed"),
+                Waiter::Change,
+            ))),
+        };
+    }
+    let owner = kernel_owner(request);
+    place.write(form, &Record::owned(&owner, mark))?;
+    form.renamed(place, &owner);
+    if stale {
+        crate::litter::sweep(site);
+    }
+    Ok(Some(Attempt::Held(Box::new(BatonHold::new(form, site, Arc::clone(place), owner, mark)))))
+}
+
+fn held(form: impl Form, request: &Request<'_>, place: Place, filesystem: Filesystem) -> Attempt {
+    let owner = if filesystem == Filesystem::Local { kernel_owner(request) } else { request.owner.clone() };
+    let mark = crate::owner::Mark { made: sys::monotonic_ms() };
+    Attempt::Held(Box::new(BatonHold::new(form, request.site, Arc::new(place), owner, mark)))
+}
+
+/// The owner as it is written by one who keeps the inode locked.
+pub(crate) fn kernel_owner(request: &Request<'_>) -> Owner {
+    Owner { kernel: true, ..request.owner.clone() }
+}
+
+fn busy(status: Status, waiter: Waiter) -> Attempt {
+    Attempt::Busy(Busy { status, waiter })
+}
+
+fn waits_by(filesystem: Filesystem) -> Waiter {
+    match filesystem {
+        Filesystem::Local => Waiter::Change,
+        Filesystem::Remote => Waiter::Backoff,
+    }
+}
+
+fn not_a_lock(what: &'static str) -> Obstacle {
+    Obstacle::new(
+        FailureReason::NotALockFile,
+        format!("{what}; it is left as it is: give the lock file another name, or remove it yourself"),
+    )
+}
+
+/// What there is to say of a lock whose `flock` another process has.
+fn queued_status(form: impl Form, place: &Place) -> Status {
+    let owner = place.read(form).ok().and_then(|text| Record::parse(&text).owner().cloned());
+    Status::new(State::Held, owner, "its kernel lock is held")
+}
+
+fn look(form: impl Form, site: &Site, place: &Place, filesystem: Filesystem) -> Result<Verdict, Obstacle> {
+    if filesystem == Filesystem::Remote {
+        // Opening the directory makes an NFS client ask the server again.
+        let _refreshed = sys::open_directory(site.directory());
+        return Ok(recover::from_afar(&Record::parse(&place.read(form)?)));
+    }
+    Ok(recover::under_lock(&Record::parse(&place.read(form)?)))
+}
+
+/// Looks, and takes nothing.
+pub(crate) fn status(form: impl Form, site: &Site) -> Result<Status, Obstacle> {
+    let filesystem = site.filesystem()?;
+    let place = match form.open(site)? {
+        Found::Absent => return Ok(Status::free()),
+        Found::Place(place) => place,
+        Found::Other(what) | Found::NotALock(what) => return Ok(Status::new(State::Unknown, None, what)),
+    };
+    let text = place.read(form)?;
+    let seen = Seen::Inode(place.id, text.clone());
+    if filesystem == Filesystem::Local && sys::lock_is_held(&place.inode)? {
+        let mut status = queued_status(form, &place);
+        if status.owner().is_some_and(|owner| owner.liveness() == crate::Liveness::Dead) {
+            let detail = "its kernel lock is held by a process that the owner has started";
+            status = Status::new(State::Held, status.owner().cloned(), detail);
+        }
+        return Ok(status.of(seen));
+    }
+    let status = match look(form, site, &place, filesystem)? {
+        Verdict::Free => Status::new(State::Free, None, "it was left for the next in the queue"),
+        Verdict::Stale(status) | Verdict::Held(status) => status,
+        Verdict::NotALock(what) => Status::new(State::Unknown, None, what),
+    };
+    // A releaser that found the inode taken, by our look at it, has left its mark to us.
+    if status.state() == State::Free && !place.is_announced() && sys::lock_try(&place.inode)? {
+        place.let_go(form, site, &Owner::current(None));
+    }
+    Ok(status.of(seen))
+}
+
+/// Removes the lock that was seen, if it is still that one.
+pub(crate) fn remove(form: impl Form, site: &Site, seen: &Status) -> Result<bool, Obstacle> {
+    let place = match form.open(site)? {
+        Found::Absent => return Ok(false),
+        Found::Place(place) => place,
+        Found::Other(what) | Found::NotALock(what) => return Err(not_a_lock(what)),
+    };
+    let text = place.read(form)?;
+    if let Verdict::NotALock(what) = recover::by_record(&Record::parse(&text)) {
+        return Err(not_a_lock(what));
+    }
+    if seen.seen != Seen::Inode(place.id, text) {
+        return Ok(false);
+    }
+    form.remove(site, &place, &Owner::current(None))?;
+    Ok(true)
+}

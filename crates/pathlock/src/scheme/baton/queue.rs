@@ -1,0 +1,73 @@
+//! A place in the queue of an inode's `flock(2)`.
+
+use std::io;
+use std::sync::Arc;
+
+use super::{ANNOUNCED, Form, Place, settle};
+use crate::error::Obstacle;
+use crate::owner::Owner;
+use crate::recover;
+use crate::scheme::{Attempt, Queue, QueueKey, Request, Waiter};
+use crate::site::Site;
+use crate::sys;
+
+#[derive(Debug)]
+pub(super) struct BatonQueue<F> {
+    form: F,
+    site: Site,
+    place: Arc<Place>,
+    owner: Owner,
+}
+
+impl<F: Form> BatonQueue<F> {
+    pub(super) fn new(form: F, request: &Request<'_>, place: &Arc<Place>) -> Waiter {
+        let queue = BatonQueue {
+            form,
+            site: request.site.clone(),
+            place: Arc::clone(place),
+            owner: request.owner.clone(),
+        };
+        queue.join();
+        Waiter::queue(queue)
+    }
+
+    fn withdraw(&self) {
+        let _ = sys::range_unlock(&self.place.inode, ANNOUNCED);
+    }
+}
+
+impl<F: Form> Queue for BatonQueue<F> {
+    fn key(&self) -> QueueKey {
+        QueueKey { inode: self.place.id, ranged: false }
+    }
+
+    fn join(&self) {
+        // Who could not adopt a mark must not be the reason for one. Where announcing fails, the
+        // name goes at the release, and we start again.
+        if F::BATON && matches!(self.place.record_file(self.form), Ok(Some((_, true)))) {
+            let _ = sys::range_share(&self.place.inode, ANNOUNCED);
+        }
+    }
+
+    fn block(&self) -> io::Result<()> {
+        sys::lock_wait(&self.place.inode)
+    }
+
+    fn claim(&self, request: &Request<'_>) -> Result<Option<Attempt>, Obstacle> {
+        // Withdrawn first: what `settle` gives up must be seen to by somebody else who waits.
+        self.withdraw();
+        settle(self.form, request, &self.place)
+    }
+
+    fn is_current(&self) -> bool {
+        recover::still_names(&self.site, &self.place.inode).unwrap_or(false)
+    }
+
+    fn leave(&self) {
+        self.withdraw();
+        // The same open file as in `block`: this succeeds when that has, or when the lock is free.
+        if sys::lock_try(&self.place.inode).unwrap_or(false) {
+            self.place.let_go(self.form, &self.site, &self.owner);
+        }
+    }
+}

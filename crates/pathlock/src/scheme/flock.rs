@@ -1,0 +1,50 @@
+//! Scheme `flock`: the lock is held while a process has the `flock(2)` lock of `PATH.lock`, which
+//! stays on disk. Shared with flock(1), and with every program that uses the call.
+
+use std::fs::File;
+use std::io;
+
+use super::kernel::{self, KernelLock};
+use super::{Attempt, Request, Scheme};
+use crate::error::Obstacle;
+use crate::site::Site;
+use crate::status::Status;
+use crate::sys;
+
+/// `flock(2)` locks. See the [module](crate::scheme) and `docs/protocol.md`.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Flock;
+
+impl Scheme for Flock {
+    fn name(&self) -> &str {
+        "flock"
+    }
+    fn attempt(&self, request: &Request<'_>) -> Result<Attempt, Obstacle> {
+        kernel::attempt(WholeFile, request)
+    }
+    fn status(&self, site: &Site) -> Result<Status, Obstacle> {
+        kernel::status(WholeFile, site)
+    }
+    fn remove(&self, site: &Site, seen: &Status) -> Result<bool, Obstacle> {
+        kernel::remove(site, seen)
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+struct WholeFile;
+
+impl KernelLock for WholeFile {
+    const READ_ONLY: bool = true;
+    fn try_lock(self, file: &File) -> io::Result<bool> {
+        sys::lock_try(file)
+    }
+    fn wait(self, file: &File) -> io::Result<()> {
+        sys::lock_wait(file)
+    }
+    fn unlock(self, file: &File) -> io::Result<()> {
+        sys::unlock(file)
+    }
+    fn is_held(self, file: &File) -> io::Result<bool> {
+        sys::lock_is_held(file)
+    }
+}

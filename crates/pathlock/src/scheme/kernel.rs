@@ -1,0 +1,364 @@
+//! Locks that are the kernel's own, on a file that stays: flock and ofd.
+//!
+//! # Invariants
+//!
+//! 1. The kernel excludes. What is added is that the file counts which the *path* names: after the
+//!    lock is won, the path must still name the inode, or the attempt starts again on the one that
+//!    it names now. So a lock file that is removed or replaced splits nobody.
+//! 2. The record is written after winning and erased before letting go, both with the lock in
+//!    hand: it never speaks of somebody who is not the holder, unless the holder was killed; then
+//!    the next holder writes over it. It is written only into a file that is empty or has a record
+//!    of ours: a user's file can be locked and keeps its content.
+//! 3. A record of a living process whose kernel lock is free means that it has closed all its
+//!    files, as daemons do. It keeps the lock (see the module `recover`).
+//!
+//! # Crash points
+//!
+//! Killed at any point, the kernel gives the lock up. What may stay is the file, empty or with the
+//! record of a dead owner; neither keeps anybody out.
+//!
+//! # The order
+//!
+//! Waiters sit in the kernel's queue, and announce themselves by a shared lock of a far byte: a
+//! contender that would wait joins the queue behind them, instead of overtaking the one that has
+//! been woken and does not run yet.
+
+use std::fmt;
+use std::fs::File;
+use std::io;
+use std::process::Command;
+use std::sync::Arc;
+
+use super::baton::{ANNOUNCED, kernel_owner};
+use super::{Attempt, Busy, Hold, Lost, Queue, QueueKey, Request, Waiter};
+use crate::error::{FailureReason, Obstacle};
+use crate::mode::Recovery;
+use crate::owner::{MAX_READ, Mark, Owner, Record};
+use crate::recover::{self, Verdict};
+use crate::site::Site;
+use crate::status::{Seen, State, Status};
+use crate::sys::{self, FileId, Filesystem, Kind};
+
+/// What flock and ofd differ in.
+pub(crate) trait KernelLock: fmt::Debug + Copy + Send + Sync + 'static {
+    /// Whether the lock can be had on a directory, and on a file that can't be written.
+    const READ_ONLY: bool;
+    fn try_lock(self, file: &File) -> io::Result<bool>;
+    fn wait(self, file: &File) -> io::Result<()>;
+    fn unlock(self, file: &File) -> io::Result<()>;
+    fn is_held(self, file: &File) -> io::Result<bool>;
+}
+
+/// An open lock file.
+#[derive(Debug)]
+struct Target {
+    file: File,
+    id: FileId,
+    writable: bool,
+}
+
+impl Target {
+    fn new(file: File, writable: bool) -> Result<Target, Obstacle> {
+        let stat = sys::stat_of(&file)?;
+        match stat.kind {
+            Kind::File => Ok(Target { file, id: stat.id, writable }),
+            Kind::Directory => Ok(Target { file, id: stat.id, writable: false }),
+            Kind::Symlink | Kind::Special => Err(not_a_file()),
+        }
+    }
+
+    fn record(&self) -> io::Result<Record> {
+        self.text().map(|text| Record::parse(&text))
+    }
+
+    fn text(&self) -> io::Result<Vec<u8>> {
+        // A directory has no text.
+        match sys::read_start(&self.file, MAX_READ) {
+            Err(error) if error.kind() == io::ErrorKind::IsADirectory => Ok(Vec::new()),
+            result => result,
+        }
+    }
+}
+
+fn not_a_file() -> Obstacle {
+    Obstacle::new(
+        FailureReason::NotALockFile,
+        "a pipe, a socket, a device or a symbolic link has its name, and is left as it is: \
+         give the lock file another name",
+    )
+}
+
+/// Opens what is there, without following or waiting; `None` where there is nothing.
+fn open(site: &Site) -> Result<Option<Target>, Obstacle> {
+    match sys::stat_at(site.lock_file())?.map(|stat| stat.kind) {
+        None => return Ok(None),
+        Some(Kind::File | Kind::Directory) => {}
+        Some(Kind::Symlink | Kind::Special) => return Err(not_a_file()),
+    }
+    match sys::open_existing(site.lock_file()) {
+        Ok((file, writable)) => Target::new(file, writable).map(Some),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+pub(super) fn attempt<K: KernelLock>(lock: K, request: &Request<'_>) -> Result<Attempt, Obstacle> {
+    let site = request.site;
+    let filesystem = site.filesystem()?;
+    loop {
+        let target = match open(site)? {
+            Some(target) => target,
+            None => Target::new(sys::open_or_create(site.lock_file(), request.file_mode.unwrap_or(0o666))?, true)?,
+        };
+        if !target.writable && !K::READ_ONLY {
+            return Err(Obstacle::from(io::Error::from(io::ErrorKind::PermissionDenied))
+                .saying("this scheme needs a file that may be written: use scheme flock"));
+        }
+        let target = Arc::new(target);
+        let queue = || match filesystem {
+            Filesystem::Local if request.waits => KernelQueue::waiter(lock, request, &target),
+            // A blocking wait is polled by the client there, and can't be ended.
+            _ => Waiter::Backoff,
+        };
+        if request.waits && filesystem == Filesystem::Local && is_announced(&target) {
+            return Ok(Attempt::Busy(Busy { status: held_status(&target), waiter: queue() }));
+        }
+        if !lock.try_lock(&target.file)? {
+            return Ok(Attempt::Busy(Busy { status: held_status(&target), waiter: queue() }));
+        }
+        if let Some(attempt) = settle(lock, request, &target)? {
+            return Ok(attempt);
+        }
+    }
+}
+
+fn is_announced(target: &Target) -> bool {
+    sys::range_is_held(&target.file, ANNOUNCED).unwrap_or(false)
+}
+
+fn held_status(target: &Target) -> Status {
+    let owner = target.record().ok().and_then(|record| record.owner().cloned());
+    Status::new(State::Held, owner, "its kernel lock is held")
+}
+
+/// Decides, with the kernel lock in hand; `None` when the path names another file by now.
+fn settle(lock: impl KernelLock, request: &Request<'_>, target: &Arc<Target>) -> Result<Option<Attempt>, Obstacle> {
+    let result = settle_locked(lock, request, target);
+    if !matches!(result, Ok(Some(Attempt::Held(_)))) {
+        let _ = lock.unlock(&target.file);
+    }
+    result
+}
+
+fn settle_locked(
+    lock: impl KernelLock,
+    request: &Request<'_>,
+    target: &Arc<Target>,
+) -> Result<Option<Attempt>, Obstacle> {
+    if !recover::still_names(request.site, &target.file)? {
+        return Ok(None);
+    }
+    let record = target.record()?;
+    if let Record::Owned(..) = record {
+        match recover::under_lock(&record) {
+            Verdict::Held(status) => return Ok(Some(Attempt::Busy(Busy { status, waiter: Waiter::Change }))),
+            Verdict::Stale(status) if request.recovery == Recovery::Never => {
+                return Ok(Some(Attempt::Busy(Busy { status, waiter: Waiter::Change })));
+            }
+            Verdict::Stale(_) | Verdict::Free | Verdict::NotALock(_) => {}
+        }
+    }
+    let ours = matches!(record, Record::Owned(..) | Record::Free(_) | Record::Empty);
+    let recorded = ours && target.writable;
+    let owner = kernel_owner(request);
+    if recorded {
+        sys::write_start(&target.file, &Record::owned(&owner, Mark::default()))?;
+    }
+    Ok(Some(Attempt::Held(Box::new(KernelHold {
+        lock,
+        site: request.site.clone(),
+        target: Some(Arc::clone(target)),
+        owner,
+        recorded,
+    }))))
+}
+
+pub(super) fn status(lock: impl KernelLock, site: &Site) -> Result<Status, Obstacle> {
+    let Some(target) = open(site)? else { return Ok(Status::free()) };
+    let text = target.text()?;
+    let seen = Seen::Inode(target.id, text.clone());
+    if lock.is_held(&target.file)? {
+        return Ok(held_status(&target).of(seen));
+    }
+    let record = target.record()?;
+    let status = match (&record, recover::under_lock(&record)) {
+        (Record::Owned(..), Verdict::Stale(status) | Verdict::Held(status)) => status,
+        _ => Status::new(State::Free, None, "its kernel lock is free"),
+    };
+    Ok(status.of(seen))
+}
+
+pub(super) fn remove(site: &Site, seen: &Status) -> Result<bool, Obstacle> {
+    let Some(target) = open(site)? else { return Ok(false) };
+    let text = target.text()?;
+    if !matches!(Record::parse(&text), Record::Owned(..) | Record::Free(_) | Record::Empty) {
+        return Err(Obstacle::new(
+            FailureReason::NotALockFile,
+            "it holds something that is not a lock's record, and is left as it is: end the processes that have it locked",
+        ));
+    }
+    if seen.seen != Seen::Inode(target.id, text) {
+        return Ok(false);
+    }
+    sys::remove_name(site.lock_file())?;
+    Ok(true)
+}
+
+#[derive(Debug)]
+struct KernelHold<K> {
+    lock: K,
+    site: Site,
+    /// `None` once released.
+    target: Option<Arc<Target>>,
+    owner: Owner,
+    /// Whether our record is in the file.
+    recorded: bool,
+}
+
+impl<K: KernelLock> KernelHold<K> {
+    fn target(&self) -> io::Result<&Arc<Target>> {
+        self.target.as_ref().ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
+    fn check(&self, target: &Target) -> Result<(), Lost> {
+        let there = sys::stat_at(self.site.lock_file())?.ok_or(Lost::Gone)?;
+        if there.id != target.id {
+            let other = open(&self.site).ok().flatten().and_then(|other| other.record().ok());
+            return Err(Lost::Taken(other.and_then(|record| record.owner().cloned())));
+        }
+        if !self.recorded {
+            return Ok(());
+        }
+        match target.record()?.owner() {
+            Some(owner) if (owner.pid, owner.serial) != (self.owner.pid, self.owner.serial) => {
+                Err(Lost::Taken(Some(owner.clone())))
+            }
+            // Somebody has emptied the file: the kernel lock is still ours.
+            _ => Ok(()),
+        }
+    }
+
+    fn erase(&self, target: &Target) -> io::Result<()> {
+        if self.recorded { sys::truncate(&target.file) } else { Ok(()) }
+    }
+
+    /// Our own file, or the one at the path where this process has closed all its files.
+    fn with_target<T>(&self, use_it: impl FnOnce(&Target) -> Result<T, Lost>) -> Result<T, Lost> {
+        let target = self.target()?;
+        if sys::is_still(&target.file, target.id) {
+            return use_it(target);
+        }
+        let reopened = open(&self.site).ok().flatten().ok_or(Lost::Gone)?;
+        use_it(&reopened)
+    }
+}
+
+impl<K: KernelLock> Hold for KernelHold<K> {
+    fn owner(&self) -> &Owner {
+        &self.owner
+    }
+
+    fn release(&mut self) -> Result<(), Lost> {
+        let result = self.with_target(|target| {
+            self.check(target)?;
+            let erased = self.erase(target);
+            self.lock.unlock(&target.file)?;
+            Ok(erased?)
+        });
+        let Some(target) = self.target.take() else { return result };
+        if !sys::is_still(&target.file, target.id) {
+            if let Ok(target) = Arc::try_unwrap(target) {
+                sys::abandon(target.file);
+            }
+            return result;
+        }
+        let adopted = matches!(result, Err(Lost::Taken(Some(_))))
+            && recover::still_names(&self.site, &target.file).unwrap_or(false);
+        if result.is_err() && !adopted {
+            let _ = self.lock.unlock(&target.file);
+        }
+        result
+    }
+
+    fn is_valid(&self) -> bool {
+        self.with_target(|target| self.check(target)).is_ok()
+    }
+
+    fn adopt(&mut self, owner: Owner) -> io::Result<()> {
+        let owner = Owner { kernel: true, ..owner };
+        let result = self.with_target(|target| {
+            self.check(target)?;
+            if self.recorded {
+                sys::write_start(&target.file, &Record::owned(&owner, Mark::default()))?;
+            }
+            Ok(())
+        });
+        match result {
+            Ok(()) => self.owner = owner,
+            Err(Lost::Os(error)) => return Err(error),
+            Err(Lost::Gone | Lost::Taken(_)) => return Err(io::ErrorKind::NotFound.into()),
+        }
+        Ok(())
+    }
+
+    fn share_with(&self, command: &mut Command) -> io::Result<()> {
+        sys::inherit(command, &self.target()?.file)
+    }
+}
+
+#[derive(Debug)]
+struct KernelQueue<K> {
+    lock: K,
+    site: Site,
+    target: Arc<Target>,
+}
+
+impl<K: KernelLock> KernelQueue<K> {
+    fn waiter(lock: K, request: &Request<'_>, target: &Arc<Target>) -> Waiter {
+        let queue = KernelQueue { lock, site: request.site.clone(), target: Arc::clone(target) };
+        queue.join();
+        Waiter::queue(queue)
+    }
+}
+
+impl<K: KernelLock> Queue for KernelQueue<K> {
+    fn key(&self) -> QueueKey {
+        QueueKey { inode: self.target.id, ranged: !K::READ_ONLY }
+    }
+
+    fn join(&self) {
+        // Where it fails, a newcomer may overtake us: no more than that.
+        let _ = sys::range_share(&self.target.file, ANNOUNCED);
+    }
+
+    fn block(&self) -> io::Result<()> {
+        self.lock.wait(&self.target.file)
+    }
+
+    fn claim(&self, request: &Request<'_>) -> Result<Option<Attempt>, Obstacle> {
+        let _ = sys::range_unlock(&self.target.file, ANNOUNCED);
+        settle(self.lock, request, &self.target)
+    }
+
+    fn is_current(&self) -> bool {
+        recover::still_names(&self.site, &self.target.file).unwrap_or(false)
+    }
+
+    fn leave(&self) {
+        let _ = sys::range_unlock(&self.target.file, ANNOUNCED);
+        // The same open file as in `block`: this succeeds when that has, or when the lock is free.
+        if self.lock.try_lock(&self.target.file).unwrap_or(false) {
+            let _ = self.lock.unlock(&self.target.file);
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! Scheme `mkdir`: the lock is held while the directory `PATH.lock` exists, as pylockfile's
+//! `MkdirLockFile`. The owner's file in it holds the record.
+//!
+//! A directory made in place would be seen empty and unlocked for a moment, and a process killed
+//! in that moment would leave a lock that nobody can be proven to own. So it is made under a fresh
+//! name, locked and filled, and renamed to its own with `RENAME_NOREPLACE`; and it is taken away
+//! by one rename too, then emptied. What others have put into it stays in the renamed directory:
+//! nothing that is not ours is removed. On filesystems without that rename the directory is made
+//! in place, and that moment is the one state which a person has to clear up.
+//!
+//! The rest of the protocol, and why it is safe, is in the module `baton`: the inode is the
+//! directory's.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io;
+use std::path::Path;
+
+use super::baton::{self, Form, Found, Place, kernel_owner};
+use super::{Attempt, Request, Scheme};
+use crate::error::Obstacle;
+use crate::litter;
+use crate::owner::{MAX_READ, Mark, Owner, Record};
+use crate::site::Site;
+use crate::status::Status;
+use crate::sys::{self, Filesystem, Kind};
+
+/// Directories: the default on Windows. See the [module](crate::scheme) and `docs/protocol.md`.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Mkdir;
+
+impl Scheme for Mkdir {
+    fn name(&self) -> &str {
+        "mkdir"
+    }
+    fn attempt(&self, request: &Request<'_>) -> Result<Attempt, Obstacle> {
+        baton::attempt(DirectoryForm, request)
+    }
+    fn status(&self, site: &Site) -> Result<Status, Obstacle> {
+        baton::status(DirectoryForm, site)
+    }
+    fn remove(&self, site: &Site, seen: &Status) -> Result<bool, Obstacle> {
+        baton::remove(DirectoryForm, site, seen)
+    }
+}
+
+/// A lock's directory holds an owner's file; this many entries are looked at.
+const MOST: usize = 32;
+
+#[derive(Debug, Clone, Copy)]
+struct DirectoryForm;
+
+impl Form for DirectoryForm {
+    const BATON: bool = true;
+
+    fn create(self, request: &Request<'_>, filesystem: Filesystem) -> Result<Option<Place>, Obstacle> {
+        let site = request.site;
+        if filesystem == Filesystem::Remote {
+            return Ok(create_in_place(request, request.owner, filesystem)?);
+        }
+        let owner = kernel_owner(request);
+        let draft = litter::fresh_name(site, &owner);
+        sys::make_directory(&draft, 0o777)?;
+        let result = fill(request, &owner, &draft, filesystem).and_then(|place| {
+            sys::rename_new(&draft, site.lock_file())?;
+            Ok(place)
+        });
+        let error = match result {
+            Ok(place) => return Ok(Some(place)),
+            Err(error) => error,
+        };
+        litter::discard(&draft);
+        match error.kind() {
+            io::ErrorKind::AlreadyExists | io::ErrorKind::DirectoryNotEmpty => Ok(None),
+            io::ErrorKind::Unsupported => Ok(create_in_place(request, &owner, filesystem)?),
+            _ => Err(error.into()),
+        }
+    }
+
+    fn open(self, site: &Site) -> Result<Found, Obstacle> {
+        match sys::stat_at(site.lock_file())?.map(|stat| stat.kind) {
+            None => return Ok(Found::Absent),
+            Some(Kind::Directory) => {}
+            Some(Kind::File) => return Ok(Found::Other("a file has its name: a lock of another scheme, it seems")),
+            Some(Kind::Symlink) => {
+                return Ok(Found::Other("a symbolic link has its name: a lock of scheme symlink, it seems"));
+            }
+            Some(Kind::Special) => return Ok(Found::NotALock("a pipe, a socket or a device has its name")),
+        }
+        match sys::open_directory(site.lock_file()) {
+            Ok(directory) => Ok(look_inside(Place::new(directory, false)?)?),
+            // It has just gone, or become something else: look again.
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+                Ok(Found::Absent)
+            }
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                Ok(Found::Other("its directory may not be read"))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn find_record(self, place: &Place) -> io::Result<Option<(File, bool)>> {
+        for name in sys::names_in(&place.inode, MOST)? {
+            if let Some((file, writable, record)) = open_record(&place.inode, &name)
+                && matches!(record, Record::Owned(..) | Record::Free(_))
+            {
+                return Ok(Some((file, writable)));
+            }
+        }
+        Ok(None)
+    }
+
+    fn renamed(self, place: &Place, owner: &Owner) {
+        let Some((record, _)) = place.record.get() else { return };
+        let Ok(id) = sys::stat_of(record).map(|stat| stat.id) else { return };
+        for name in sys::names_in(&place.inode, MOST).unwrap_or_default() {
+            let same = sys::open_existing_in(&place.inode, &name)
+                .and_then(|(file, _)| sys::stat_of(&file))
+                .is_ok_and(|stat| stat.id == id);
+            if same {
+                let _ = sys::rename_in(&place.inode, &name, &owner_file_name(owner));
+                return;
+            }
+        }
+    }
+
+    fn remove(self, site: &Site, place: &Place, owner: &Owner) -> io::Result<()> {
+        let away = litter::fresh_name(site, owner);
+        match sys::rename(site.lock_file(), &away) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            result => result?,
+        }
+        if sys::stat_at(&away)?.is_some_and(|stat| stat.id != place.id) {
+            // Somebody has broken the lock just now, and another holds it: it goes back.
+            return sys::rename_new(&away, site.lock_file());
+        }
+        litter::discard(&away);
+        Ok(())
+    }
+}
+
+/// Opens, locks and writes a directory that has been made at `path`.
+fn fill(request: &Request<'_>, owner: &Owner, path: &Path, filesystem: Filesystem) -> io::Result<Place> {
+    let place = Place::new(sys::open_directory(path)?, false)?;
+    if filesystem == Filesystem::Local {
+        // Somebody may be looking at it, for a moment.
+        sys::lock_wait(&place.inode)?;
+    }
+    let file =
+        sys::create_new_in(&place.inode, &owner_file_name(owner), request.file_mode.unwrap_or(0o666))?;
+    sys::write_start(&file, &Record::owned(owner, Mark { made: sys::monotonic_ms() }))?;
+    // The cell is empty: this is its first use.
+    let _ = place.record.set((file, true));
+    Ok(place)
+}
+
+fn create_in_place(request: &Request<'_>, owner: &Owner, filesystem: Filesystem) -> io::Result<Option<Place>> {
+    let path = request.site.lock_file();
+    match sys::make_directory(path, 0o777) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(None),
+        result => result?,
+    }
+    fill(request, owner, path, filesystem).map(Some).inspect_err(|_| litter::discard(path))
+}
+
+/// pylockfile's name for an owner in a directory: `HOST.-THREADPID`, the thread in hexadecimal.
+fn owner_file_name(owner: &Owner) -> OsString {
+    let host: String = owner.host().chars().filter(|&c| c != '/' && c != '\0').take(64).collect();
+    format!("{host}.-{:x}{}", owner.thread().unwrap_or(0), owner.pid()).into()
+}
+
+fn open_record(directory: &File, name: &OsStr) -> Option<(File, bool, Record)> {
+    let (file, writable) = sys::open_existing_in(directory, name).ok()?;
+    if sys::stat_of(&file).ok()?.kind != Kind::File {
+        return None;
+    }
+    let record = Record::parse(&sys::read_start(&file, MAX_READ).ok()?);
+    Some((file, writable, record))
+}
+
+/// Whether the file `name` in a lock's directory is an owner's, and so may go with the lock.
+pub(crate) fn is_owner_file(directory: &File, name: &OsStr) -> bool {
+    match open_record(directory, name) {
+        Some((_, _, Record::Owned(..) | Record::Free(_))) => true,
+        // One whose maker was killed before it was written; and pylockfile's, which are empty.
+        Some((_, _, Record::Empty)) => name.to_str().is_some_and(has_owners_form),
+        _ => false,
+    }
+}
+
+fn has_owners_form(name: &str) -> bool {
+    let Some((_, digits)) = name.rsplit_once('.') else { return false };
+    let digits = digits.strip_prefix('-').unwrap_or(digits);
+    !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+/// A directory with files in it that no lock has is a user's own.
+fn look_inside(place: Place) -> io::Result<Found> {
+    let mut foreign = false;
+    for name in sys::names_in(&place.inode, MOST)? {
+        if is_owner_file(&place.inode, &name) {
+            return Ok(Found::Place(place));
+        }
+        foreign |= !matches!(open_record(&place.inode, &name), Some((_, _, Record::Empty | Record::Bare(_))));
+    }
+    Ok(if foreign { Found::NotALock("a directory has its name, with files in it that are no lock's") } else { Found::Place(place) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_names_of_owners_files_count() {
+        for name in ["host.-7f0a1b2c12345", "a.b.c.123", "host.-0"] {
+            assert!(has_owners_form(name), "{name}");
+        }
+        for name in [".DS_Store", ".nfs000012", "README", "host.-", "notes.txt"] {
+            assert!(!has_owners_form(name), "{name}");
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! Scheme `ofd`: the lock is held while a process has an exclusive lock of the open file
+//! description (`F_OFD_SETLK`, see fcntl_locking(2)) on `PATH.lock`, which stays on disk. Shared
+//! with programs that use `fcntl` or `lockf` locks.
+
+use std::fs::File;
+use std::io;
+
+use super::baton::ANNOUNCED;
+use super::kernel::{self, KernelLock};
+use super::{Attempt, Request, Scheme};
+use crate::error::Obstacle;
+use crate::site::Site;
+use crate::status::Status;
+use crate::sys::{self, Range};
+
+/// Locks of an open file description; Linux only. See the [module](crate::scheme) and
+/// `docs/protocol.md`.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Ofd;
+
+impl Scheme for Ofd {
+    fn name(&self) -> &str {
+        "ofd"
+    }
+    fn attempt(&self, request: &Request<'_>) -> Result<Attempt, Obstacle> {
+        kernel::attempt(Bytes, request)
+    }
+    fn status(&self, site: &Site) -> Result<Status, Obstacle> {
+        kernel::status(Bytes, site)
+    }
+    fn remove(&self, site: &Site, seen: &Status) -> Result<bool, Obstacle> {
+        kernel::remove(site, seen)
+    }
+}
+
+/// Everything below the byte that waiters announce themselves on: whatever part of the file
+/// another program locks, it meets this.
+const LOCK: Range = Range { start: 0, length: ANNOUNCED.start };
+
+#[derive(Debug, Clone, Copy)]
+struct Bytes;
+
+impl KernelLock for Bytes {
+    const READ_ONLY: bool = false;
+    fn try_lock(self, file: &File) -> io::Result<bool> {
+        sys::range_try(file, LOCK)
+    }
+    fn wait(self, file: &File) -> io::Result<()> {
+        sys::range_wait(file, LOCK)
+    }
+    fn unlock(self, file: &File) -> io::Result<()> {
+        sys::range_unlock(file, LOCK)
+    }
+    fn is_held(self, file: &File) -> io::Result<bool> {
+        sys::range_is_held(file, LOCK)
+    }
+}

@@ -1,0 +1,84 @@
+//! Where a lock is: the path it guards, its lock file, and the filesystem that is on.
+
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::error::{FailureReason, Obstacle};
+use crate::sys::{self, FileId, Filesystem};
+
+/// The place of a lock. Absolute: a later `chdir` changes nothing.
+#[derive(Debug, Clone)]
+pub struct Site {
+    path: PathBuf,
+    lock_file: PathBuf,
+    directory: PathBuf,
+    name: OsString,
+}
+
+/// What a [`Site`] is known by in this process: two spellings of a path are one lock.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Key {
+    directory: FileId,
+    name: OsString,
+}
+
+impl Site {
+    pub(crate) fn new(path: PathBuf, lock_file: PathBuf) -> Result<Site, Obstacle> {
+        let (Some(directory), Some(name)) = (lock_file.parent(), lock_file.file_name()) else {
+            return Err(Obstacle::new(
+                FailureReason::BadPath,
+                "it names no file in a directory: give the path of the file to protect",
+            ));
+        };
+        Ok(Site { directory: directory.to_owned(), name: name.to_owned(), path, lock_file })
+    }
+
+    /// What is protected.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The file, directory or link that is the lock.
+    #[must_use]
+    pub fn lock_file(&self) -> &Path {
+        &self.lock_file
+    }
+
+    /// The directory of the lock file.
+    #[must_use]
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// The name of the lock file in its directory.
+    #[must_use]
+    pub fn name(&self) -> &OsStr {
+        &self.name
+    }
+
+    /// # Errors
+    /// When the directory is not there.
+    pub(crate) fn key(&self) -> Result<Key, Obstacle> {
+        let stat = sys::stat_directory(&self.directory).map_err(|error| self.no_directory(error))?;
+        Ok(Key { directory: stat.id, name: self.name.clone() })
+    }
+
+    pub(crate) fn filesystem(&self) -> Result<Filesystem, Obstacle> {
+        sys::filesystem(&self.directory).map_err(|error| self.no_directory(error))
+    }
+
+    fn no_directory(&self, error: io::Error) -> Obstacle {
+        let directory = self.directory.display();
+        match error.kind() {
+            io::ErrorKind::NotFound => {
+                Obstacle::os(error).saying(format!("there is no directory {directory}: make it first"))
+            }
+            io::ErrorKind::NotADirectory => {
+                Obstacle::os(error).saying(format!("{directory} is not a directory: the lock file must be in one"))
+            }
+            _ => Obstacle::os(error).saying(format!("the directory {directory} can't be looked at")),
+        }
+    }
+}

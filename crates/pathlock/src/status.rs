@@ -1,0 +1,80 @@
+//! What a look at a lock has shown.
+
+use std::borrow::Cow;
+
+use crate::owner::Owner;
+use crate::sys::FileId;
+
+/// What a lock is in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// Nobody holds it.
+    Free,
+    /// Somebody holds it.
+    Held,
+    /// Nobody holds it: its owner is proven dead. The next to acquire it takes it over.
+    Stale,
+    /// Somebody may hold it: it can't be proven otherwise, and so it counts as held.
+    Unknown,
+}
+
+/// What a look at a lock has shown: its state, who holds it, and the evidence.
+#[derive(Debug, Clone)]
+pub struct Status {
+    state: State,
+    owner: Option<Owner>,
+    detail: Cow<'static, str>,
+    /// What was looked at, so that no other lock than this one is ever broken.
+    pub(crate) seen: Seen,
+}
+
+/// What tells the lock that was looked at from any other.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) enum Seen {
+    #[default]
+    Nothing,
+    /// An inode, and what its record said.
+    Inode(FileId, Vec<u8>),
+    /// The target of a symbolic link.
+    Target(Vec<u8>),
+}
+
+impl Status {
+    /// A status with `detail`: one clause that says how it is known.
+    #[must_use]
+    pub fn new(state: State, owner: Option<Owner>, detail: impl Into<Cow<'static, str>>) -> Status {
+        Status { state, owner, detail: detail.into(), seen: Seen::Nothing }
+    }
+
+    pub(crate) fn free() -> Status {
+        Status::new(State::Free, None, "there is no lock file")
+    }
+
+    pub(crate) fn of(self, seen: Seen) -> Status {
+        Status { seen, ..self }
+    }
+
+    /// What the lock is in.
+    #[must_use]
+    pub fn state(&self) -> State {
+        self.state
+    }
+
+    /// Who holds it, or held it, where the lock file says so.
+    #[must_use]
+    pub fn owner(&self) -> Option<&Owner> {
+        self.owner.as_ref()
+    }
+
+    /// One clause: how this is known.
+    #[must_use]
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+
+    /// Whether an acquisition would have to wait.
+    #[must_use]
+    pub fn is_locked(&self) -> bool {
+        matches!(self.state, State::Held | State::Unknown)
+    }
+}

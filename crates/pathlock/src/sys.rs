@@ -1,0 +1,81 @@
+//! The operating system: the only module with platform code, and the only one with unsafe code.
+//!
+//! Everything above speaks of files, locks, processes and waits in the words of this module. A
+//! platform that lacks a thing answers [`std::io::ErrorKind::Unsupported`]; nothing is imitated.
+
+#[cfg(unix)]
+mod unix;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+#[path = "sys/linux.rs"]
+mod platform;
+#[cfg(all(unix, not(any(target_os = "linux", target_os = "android"))))]
+#[path = "sys/bsd.rs"]
+mod platform;
+#[cfg(not(unix))]
+#[path = "sys/other.rs"]
+mod platform;
+
+mod fork_local;
+
+pub(crate) use fork_local::ForkLocal;
+pub(crate) use platform::*;
+#[cfg(unix)]
+pub(crate) use unix::*;
+
+/// What names an inode for as long as somebody has it open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct FileId {
+    pub(crate) device: u64,
+    pub(crate) inode: u64,
+}
+
+/// What kind of thing a path names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    File,
+    Directory,
+    Symlink,
+    /// A pipe, a socket, a device.
+    Special,
+}
+
+/// What there is at a path, or behind an open file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Stat {
+    pub(crate) id: FileId,
+    pub(crate) kind: Kind,
+}
+
+/// Whether other machines can change a filesystem behind this kernel's back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Filesystem {
+    /// This kernel alone: its locks and its notifications tell the whole truth.
+    Local,
+    /// A network filesystem, or one that is not known.
+    Remote,
+}
+
+/// A byte range of a file, for locks of an open file description.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Range {
+    pub(crate) start: i64,
+    pub(crate) length: i64,
+}
+
+/// What the process table says of a pid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ProcessState {
+    /// There is none, or it has ended and has not been reaped.
+    Gone,
+    /// There is one; when it started, where that may be read.
+    Running { start: Option<u64> },
+}
+
+impl ProcessState {
+    pub(crate) fn start(self) -> Option<u64> {
+        match self {
+            ProcessState::Running { start } => start,
+            ProcessState::Gone => None,
+        }
+    }
+}

@@ -1,0 +1,318 @@
+//! What every Unix has: names, inodes, `flock(2)`, `poll(2)`.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::fs::{AtFlags, CWD, Dir, FileType, FlockOperation, Mode, OFlags};
+use rustix::io::Errno;
+
+use super::{FileId, Kind, Stat};
+
+/// Never wait in an open, never follow a link at the end of the path, never become a controlling
+/// terminal, never leak into a child.
+const CAREFUL: OFlags =
+    OFlags::CLOEXEC.union(OFlags::NOFOLLOW).union(OFlags::NONBLOCK).union(OFlags::NOCTTY);
+
+fn mode(bits: u32) -> Mode {
+    // `as`: a mode has 12 bits and fits the platform's type, whatever its width.
+    Mode::from_raw_mode((bits & 0o7777) as rustix::fs::RawMode)
+}
+
+fn stat(raw: &rustix::fs::Stat) -> Stat {
+    let kind = match FileType::from_raw_mode(raw.st_mode) {
+        FileType::RegularFile => Kind::File,
+        FileType::Directory => Kind::Directory,
+        FileType::Symlink => Kind::Symlink,
+        _ => Kind::Special,
+    };
+    // `as`: the fields' widths and signs differ between systems; they are compared, never reckoned with.
+    Stat { id: FileId { device: raw.st_dev as u64, inode: raw.st_ino as u64 }, kind }
+}
+
+/// What is at `path`, without following a link; `None` where there is nothing.
+pub(crate) fn stat_at(path: &Path) -> io::Result<Option<Stat>> {
+    match rustix::fs::lstat(path) {
+        Ok(raw) => Ok(Some(stat(&raw))),
+        Err(Errno::NOENT) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// What `path` names, links followed.
+pub(crate) fn stat_directory(path: &Path) -> io::Result<Stat> {
+    Ok(stat(&rustix::fs::stat(path)?))
+}
+
+/// What is behind an open file.
+pub(crate) fn stat_of(file: &File) -> io::Result<Stat> {
+    Ok(stat(&rustix::fs::fstat(file)?))
+}
+
+/// Opens what exists at `path`, for reading and writing where that is allowed and for reading
+/// where it is not; the flag says whether it can be written.
+pub(crate) fn open_existing(path: &Path) -> io::Result<(File, bool)> {
+    open_existing_in(CWD, path.as_os_str())
+}
+
+/// [`open_existing`] of a name in an open directory.
+pub(crate) fn open_existing_in(directory: impl AsFd, name: &OsStr) -> io::Result<(File, bool)> {
+    match rustix::fs::openat(&directory, name, OFlags::RDWR | CAREFUL, Mode::empty()) {
+        Ok(fd) => Ok((fd.into(), true)),
+        Err(Errno::ACCESS | Errno::PERM | Errno::ROFS | Errno::ISDIR | Errno::TXTBSY) => {
+            Ok((rustix::fs::openat(&directory, name, OFlags::RDONLY | CAREFUL, Mode::empty())?.into(), false))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Opens the file at `path` for reading and writing, and makes it where it is missing.
+pub(crate) fn open_or_create(path: &Path, bits: u32) -> io::Result<File> {
+    Ok(rustix::fs::open(path, OFlags::RDWR | OFlags::CREATE | CAREFUL, mode(bits))?.into())
+}
+
+/// Makes a file that nobody else has made.
+pub(crate) fn create_new(path: &Path, bits: u32) -> io::Result<File> {
+    create_new_in(CWD, path.as_os_str(), bits)
+}
+
+/// [`create_new`] of a name in an open directory.
+pub(crate) fn create_new_in(directory: impl AsFd, name: &OsStr, bits: u32) -> io::Result<File> {
+    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | CAREFUL;
+    Ok(rustix::fs::openat(directory, name, flags, mode(bits))?.into())
+}
+
+pub(crate) fn open_directory(path: &Path) -> io::Result<File> {
+    Ok(rustix::fs::open(path, OFlags::RDONLY | OFlags::DIRECTORY | CAREFUL, Mode::empty())?.into())
+}
+
+/// Gives a file a second name. Fails with `AlreadyExists` where `to` exists.
+pub(crate) fn hard_link(from: &Path, to: &Path) -> io::Result<()> {
+    Ok(rustix::fs::linkat(CWD, from, CWD, to, AtFlags::empty())?)
+}
+
+pub(crate) fn remove_name(path: &Path) -> io::Result<()> {
+    Ok(rustix::fs::unlink(path)?)
+}
+
+pub(crate) fn remove_name_in(directory: &File, name: &OsStr) -> io::Result<()> {
+    Ok(rustix::fs::unlinkat(directory, name, AtFlags::empty())?)
+}
+
+pub(crate) fn rename_in(directory: &File, from: &OsStr, to: &OsStr) -> io::Result<()> {
+    Ok(rustix::fs::renameat(directory, from, directory, to)?)
+}
+
+pub(crate) fn rename(from: &Path, to: &Path) -> io::Result<()> {
+    Ok(rustix::fs::rename(from, to)?)
+}
+
+pub(crate) fn make_directory(path: &Path, bits: u32) -> io::Result<()> {
+    Ok(rustix::fs::mkdir(path, mode(bits))?)
+}
+
+pub(crate) fn remove_directory(path: &Path) -> io::Result<()> {
+    Ok(rustix::fs::rmdir(path)?)
+}
+
+pub(crate) fn make_symlink(target: &str, path: &Path) -> io::Result<()> {
+    Ok(rustix::fs::symlink(target, path)?)
+}
+
+/// The target of a symbolic link; `None` where there is nothing, `InvalidInput` where there is
+/// something that is not a link.
+pub(crate) fn read_symlink(path: &Path) -> io::Result<Option<Vec<u8>>> {
+    match rustix::fs::readlink(path, Vec::new()) {
+        Ok(target) => Ok(Some(target.into_bytes())),
+        Err(Errno::NOENT) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The names in an open directory, at most `most` of them.
+pub(crate) fn names_in(directory: &File, most: usize) -> io::Result<Vec<OsString>> {
+    let mut names = Vec::new();
+    for entry in Dir::read_from(directory)? {
+        let entry = entry?;
+        let name = entry.file_name().to_bytes();
+        if name != b"." && name != b".." {
+            names.push(OsStr::from_bytes(name).to_owned());
+            if names.len() == most {
+                break;
+            }
+        }
+    }
+    Ok(names)
+}
+
+/// The first bytes of a file, at most `most`.
+pub(crate) fn read_start(file: &File, most: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; most];
+    let mut filled = 0;
+    while filled < most {
+        match file.read_at(&mut bytes[filled..], filled as u64) {
+            Ok(0) => break,
+            Ok(count) => filled += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    bytes.truncate(filled);
+    Ok(bytes)
+}
+
+/// Writes `bytes` at the start of a file.
+pub(crate) fn write_start(file: &File, bytes: &[u8]) -> io::Result<()> {
+    file.write_all_at(bytes, 0)
+}
+
+/// Empties a file.
+pub(crate) fn truncate(file: &File) -> io::Result<()> {
+    retry(|| rustix::fs::ftruncate(file, 0))
+}
+
+fn retry<T>(mut call: impl FnMut() -> rustix::io::Result<T>) -> io::Result<T> {
+    loop {
+        match call() {
+            Err(Errno::INTR) => {}
+            result => return Ok(result?),
+        }
+    }
+}
+
+/// Tries for the exclusive `flock(2)` lock; `false` when another open file description has it.
+pub(crate) fn lock_try(file: &File) -> io::Result<bool> {
+    match retry(|| match rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive) {
+        Err(Errno::WOULDBLOCK) => Ok(false),
+        result => result.map(|()| true),
+    }) {
+        Ok(won) => Ok(won),
+        Err(error) => Err(error),
+    }
+}
+
+/// Waits in the kernel's queue for the exclusive `flock(2)` lock.
+pub(crate) fn lock_wait(file: &File) -> io::Result<()> {
+    retry(|| rustix::fs::flock(file, FlockOperation::LockExclusive))
+}
+
+/// Whether another open file description has the `flock(2)` lock. Looks by taking it shared for a
+/// moment: two that look at once do not disturb each other.
+pub(crate) fn lock_is_held(file: &File) -> io::Result<bool> {
+    match rustix::fs::flock(file, FlockOperation::NonBlockingLockShared) {
+        Err(Errno::WOULDBLOCK) => Ok(true),
+        Err(error) => Err(error.into()),
+        Ok(()) => unlock(file).map(|()| false),
+    }
+}
+
+/// Gives up the `flock(2)` lock of this open file description, for all that share it.
+pub(crate) fn unlock(file: &File) -> io::Result<()> {
+    retry(|| rustix::fs::flock(file, FlockOperation::Unlock))
+}
+
+/// Something that [`poll`] can wait for.
+pub(crate) type Source<'a> = BorrowedFd<'a>;
+
+/// What ended a [`poll`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Woken {
+    /// These sources are ready: bit `n` is the `n`th.
+    Ready(u64),
+    /// The time is up.
+    TimedOut,
+    /// A signal handler ran.
+    Interrupted,
+}
+
+/// Waits until one of `sources` is ready, for at most `time`.
+pub(crate) fn poll(sources: &[Source<'_>], time: Option<Duration>) -> io::Result<Woken> {
+    let mut fds: Vec<PollFd<'_>> = sources.iter().map(|fd| PollFd::new(fd, PollFlags::IN)).collect();
+    let time = time.map(|time| Timespec {
+        tv_sec: i64::try_from(time.as_secs()).unwrap_or(i64::MAX),
+        tv_nsec: time.subsec_nanos().into(),
+    });
+    match rustix::event::poll(&mut fds, time.as_ref()) {
+        Ok(0) => Ok(Woken::TimedOut),
+        Ok(_) => {
+            let bits = fds.iter().enumerate().filter(|(_, fd)| !fd.revents().is_empty());
+            Ok(Woken::Ready(bits.fold(0, |bits, (index, _)| bits | 1 << index)))
+        }
+        Err(Errno::INTR) => Ok(Woken::Interrupted),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Milliseconds on the monotonic clock, which all processes of a boot share.
+pub(crate) fn monotonic_ms() -> u64 {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    u64::try_from(now.tv_sec).unwrap_or(0) * 1_000 + u64::try_from(now.tv_nsec).unwrap_or(0) / 1_000_000
+}
+
+pub(crate) fn hostname() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+pub(crate) fn user_id() -> Option<u32> {
+    Some(rustix::process::geteuid().as_raw())
+}
+
+/// `path` with `suffix` appended to its last component, whatever bytes it is made of.
+pub(crate) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut bytes = path.as_os_str().as_bytes().to_vec();
+    while bytes.len() > 1 && bytes.last() == Some(&b'/') {
+        bytes.pop();
+    }
+    bytes.extend_from_slice(suffix.as_bytes());
+    PathBuf::from(OsString::from_vec(bytes))
+}
+
+/// Blocks every signal in the calling thread while `body` runs. Threads that are made in it start
+/// that way: a signal that is meant for the program finds the program's own threads, and ends the
+/// waits there.
+pub(crate) fn with_signals_blocked<T>(body: impl FnOnce() -> T) -> T {
+    let mut all = std::mem::MaybeUninit::uninit();
+    let mut before = std::mem::MaybeUninit::uninit();
+    // SAFETY: sigfillset initialises the set it is given; pthread_sigmask reads the one and writes
+    // the other; both outlive the calls.
+    let blocked = unsafe {
+        libc::sigfillset(all.as_mut_ptr());
+        libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), before.as_mut_ptr()) == 0
+    };
+    let result = body();
+    if blocked {
+        // SAFETY: `before` was written by the successful call above.
+        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, before.as_ptr(), std::ptr::null_mut()) };
+    }
+    result
+}
+
+/// Lets the child that `command` starts inherit `file`, open.
+pub(crate) fn inherit(command: &mut std::process::Command, file: &File) -> io::Result<()> {
+    use std::os::unix::process::CommandExt;
+    let file = file.try_clone()?;
+    // SAFETY: the closure runs in the child between fork and exec and only calls fcntl(2), which
+    // is async-signal-safe; it allocates nothing.
+    unsafe {
+        command.pre_exec(move || Ok(rustix::io::fcntl_setfd(&file, rustix::io::FdFlags::empty())?));
+    }
+    Ok(())
+}
+
+/// Whether `file` still is the open file it was: a program that closes every descriptor, as
+/// daemons do, closes ours too, and the number may name another file by now.
+pub(crate) fn is_still(file: &File, id: FileId) -> bool {
+    stat_of(file).is_ok_and(|stat| stat.id == id)
+}
+
+/// Forgets a file whose number is no longer ours to close.
+pub(crate) fn abandon(file: File) {
+    use std::os::fd::IntoRawFd;
+    let _ = file.into_raw_fd();
+}

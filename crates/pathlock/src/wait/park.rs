@@ -1,0 +1,216 @@
+//! Sitting in a queue of the kernel, in a thread that the waiter can leave behind.
+//!
+//! A call that waits for a kernel lock can't be given a deadline, and can only be interrupted by a
+//! signal handler, which is not a library's to install. So a *parker* thread makes the call, and
+//! the waiter polls for it beside its deadline and its token.
+//!
+//! A waiter that gives up abandons the call: the thread stays in the queue until its turn comes,
+//! and then hands it on. A later waiter of this process for the same lock takes the abandoned call
+//! over, so that a program which tries again and again has one such thread and not one for each
+//! try.
+//!
+//! # Invariant
+//!
+//! Waiter and thread share one open file, and with it the kernel lock. So at any time exactly one
+//! of them may act on it, and [`State`] says which, under its mutex: *waiting*: neither; *come*:
+//! the waiter; *abandoned*: the thread, once its call returns. [`Queue::leave`] is called under the
+//! mutex: never by both at once, and never while somebody takes the call over.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::{RECHECK, Slept, Wait, backoff};
+use crate::error::Obstacle;
+use crate::scheme::Queue;
+use crate::sys::{self, Event, ForkLocal};
+
+/// How long an idle thread waits for another call before it ends.
+const IDLE: Duration = Duration::from_secs(1);
+const STACK: usize = 256 * 1024;
+
+/// What came of a wait.
+#[derive(Debug)]
+pub(super) enum Turn {
+    /// Our turn in this queue: it was waited in, though it need not be the one that was given.
+    Come(Arc<dyn Queue>),
+    /// The deadline has passed, or the lock is another one by now.
+    LookAgain,
+    /// There is no thread or descriptor to be had.
+    CannotPark,
+}
+
+#[derive(Debug)]
+struct Call {
+    queue: Arc<dyn Queue>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+enum State {
+    Waiting(Arc<Event>),
+    Come(io::Result<()>),
+    Abandoned,
+    /// The thread has handed on an abandoned turn: there is nothing to take over.
+    Over,
+}
+
+/// The parker threads of this process. A forked child has none, and starts with its own.
+#[derive(Debug, Default)]
+struct Parkers {
+    work: Mutex<Work>,
+    more: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Work {
+    calls: VecDeque<Arc<Call>>,
+    idle: usize,
+    abandoned: Vec<Arc<Call>>,
+}
+
+/// No thread panics with one of these locked; if one did, the data would still be whole.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn parkers() -> &'static Parkers {
+    static PARKERS: ForkLocal<Parkers> = ForkLocal::new();
+    PARKERS.get_or_init(Parkers::default)
+}
+
+/// Waits for our turn in `queue`.
+pub(super) fn wait(queue: Arc<dyn Queue>, wait: &Wait<'_>) -> Result<Turn, Obstacle> {
+    let parkers = parkers();
+    let Ok(event) = Event::new().map(Arc::new) else {
+        queue.leave();
+        return Ok(Turn::CannotPark);
+    };
+    let call = match parkers.take_over(&queue, &event) {
+        Some(call) => {
+            queue.leave();
+            call
+        }
+        None => {
+            let call = Arc::new(Call { queue, state: Mutex::new(State::Waiting(Arc::clone(&event))) });
+            if parkers.start(&call).is_err() {
+                call.queue.leave();
+                return Ok(Turn::CannotPark);
+            }
+            call
+        }
+    };
+    loop {
+        let slept = match wait.sleep(&[event.source()], backoff::jittered(RECHECK)) {
+            Ok(slept) => slept,
+            Err(ended) => {
+                if parkers.abandon(&call).is_some() {
+                    // It came in the same moment, and is not wanted.
+                    call.queue.leave();
+                }
+                return Err(ended);
+            }
+        };
+        match slept {
+            Slept::Recheck if call.queue.is_current() => {}
+            Slept::Ready(_) | Slept::Recheck | Slept::TimedOut => {
+                return match parkers.abandon(&call) {
+                    Some(Ok(())) => Ok(Turn::Come(Arc::clone(&call.queue))),
+                    Some(Err(_)) => {
+                        call.queue.leave();
+                        Ok(Turn::CannotPark)
+                    }
+                    None => Ok(Turn::LookAgain),
+                };
+            }
+        }
+    }
+}
+
+impl Parkers {
+    /// Takes over a call for the same queue that an earlier waiter has abandoned.
+    fn take_over(&self, queue: &Arc<dyn Queue>, event: &Arc<Event>) -> Option<Arc<Call>> {
+        let call = {
+            let mut work = lock(&self.work);
+            let at = work.abandoned.iter().position(|call| call.queue.key() == queue.key())?;
+            work.abandoned.swap_remove(at)
+        };
+        let mut state = lock(&call.state);
+        if !matches!(*state, State::Abandoned) {
+            return None;
+        }
+        *state = State::Waiting(Arc::clone(event));
+        call.queue.join();
+        drop(state);
+        Some(call)
+    }
+
+    /// Has a thread make the call.
+    fn start(&'static self, call: &Arc<Call>) -> io::Result<()> {
+        let mut work = lock(&self.work);
+        if work.idle <= work.calls.len() {
+            let spawned = sys::with_signals_blocked(|| {
+                let thread = std::thread::Builder::new().name("pathlock-park".into()).stack_size(STACK);
+                thread.spawn(|| self.serve())
+            });
+            // One that is about to be idle will do.
+            spawned?;
+        }
+        work.calls.push_back(Arc::clone(call));
+        drop(work);
+        self.more.notify_one();
+        Ok(())
+    }
+
+    fn serve(&self) {
+        let mut work = lock(&self.work);
+        loop {
+            if let Some(call) = work.calls.pop_front() {
+                drop(work);
+                self.make(&call);
+                drop(call);
+                work = lock(&self.work);
+                continue;
+            }
+            work.idle += 1;
+            let (back, timeout) =
+                self.more.wait_timeout(work, IDLE).unwrap_or_else(PoisonError::into_inner);
+            work = back;
+            work.idle -= 1;
+            if timeout.timed_out() && work.calls.is_empty() {
+                return;
+            }
+        }
+    }
+
+    fn make(&self, call: &Arc<Call>) {
+        let result = call.queue.block();
+        let mut state = lock(&call.state);
+        match &*state {
+            State::Waiting(event) => {
+                let event = Arc::clone(event);
+                *state = State::Come(result);
+                drop(state);
+                event.raise();
+            }
+            State::Abandoned | State::Come(_) | State::Over => {
+                call.queue.leave();
+                *state = State::Over;
+                lock(&self.work).abandoned.retain(|other| !Arc::ptr_eq(other, call));
+            }
+        }
+    }
+
+    /// Gives the call up, unless our turn has come: then that is the caller's to use or to leave.
+    fn abandon(&self, call: &Arc<Call>) -> Option<io::Result<()>> {
+        let mut state = lock(&call.state);
+        if let State::Come(result) = &mut *state {
+            return Some(std::mem::replace(result, Ok(())));
+        }
+        *state = State::Abandoned;
+        call.queue.leave();
+        lock(&self.work).abandoned.push(Arc::clone(call));
+        None
+    }
+}
