@@ -5,7 +5,7 @@
 use std::ffi::{OsStr, OsString};
 use std::sync::Arc;
 
-use clap::builder::PossibleValuesParser;
+use clap::builder::{OsStringValueParser, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser};
 use pathlock::{AnyLockFile, DefaultScheme, SCHEME_NAMES, Scheme, Timeout, scheme_named};
 
@@ -127,6 +127,7 @@ pub(crate) struct Run {
     #[arg(short, long)]
     pub(crate) quiet: bool,
     /// What to lock; it need not exist. SCHEME:PATH picks a scheme too
+    #[arg(value_parser = not_empty())]
     pub(crate) path: OsString,
     /// What to run, after `--`
     #[arg(last = true, required = true, value_name = "CMD")]
@@ -154,7 +155,7 @@ pub(crate) struct Status {
     #[command(flatten)]
     pub(crate) how: How,
     /// Whose locks to show; SCHEME:PATH picks a scheme too
-    #[arg(required = true, value_name = "PATH")]
+    #[arg(required = true, value_name = "PATH", value_parser = not_empty())]
     pub(crate) paths: Vec<OsString>,
 }
 
@@ -166,6 +167,7 @@ pub(crate) struct Break {
     #[command(flatten)]
     pub(crate) how: How,
     /// Whose lock to remove; SCHEME:PATH picks a scheme too
+    #[arg(value_parser = not_empty())]
     pub(crate) path: OsString,
 }
 
@@ -192,6 +194,12 @@ impl How {
         };
         if self.at { AnyLockFile::at_with_scheme(lock.path(), Arc::clone(lock.scheme())) } else { lock }
     }
+}
+
+/// A path, as whatever bytes. The empty one is what an unset variable of a script leaves.
+fn not_empty() -> impl TypedValueParser<Value = OsString> {
+    OsStringValueParser::new()
+        .try_map(|path| if path.is_empty() { Err("a path can't be empty") } else { Ok(path) })
 }
 
 /// The first line of a help text, for lists and `-h`.

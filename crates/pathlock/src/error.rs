@@ -216,7 +216,9 @@ fn advice(error: &io::Error) -> &'static str {
             "the lock file must be made and removed there: write permission for the directory is needed"
         }
         io::ErrorKind::ReadOnlyFilesystem => "the filesystem can't be written: put the lock file elsewhere",
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "make room, or put the lock file elsewhere",
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            "make room, or put the lock file elsewhere"
+        }
         io::ErrorKind::InvalidFilename => "the name of the lock file is too long: name a shorter one",
         io::ErrorKind::IsADirectory => "a directory is in the lock file's place",
         io::ErrorKind::Unsupported => "use another scheme here",
@@ -327,7 +329,11 @@ impl fmt::Display for UnlockError {
         write!(f, "the lock of {} can't be released: ", shown(&loss.path))?;
         match self {
             UnlockError::NotLocked(_) => {
-                write!(f, "{} is gone; somebody has broken the lock while it was held", shown(&loss.lock_file))
+                write!(
+                    f,
+                    "{} is gone; somebody has broken the lock while it was held",
+                    shown(&loss.lock_file)
+                )
             }
             UnlockError::NotMyLock(_) => {
                 write!(f, "{} is another's by now", shown(&loss.lock_file))?;

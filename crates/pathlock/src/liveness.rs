@@ -42,7 +42,9 @@ impl Evidence {
         match self {
             Evidence::Runs => Liveness::Alive,
             Evidence::Gone | Evidence::Reused => Liveness::Dead,
-            Evidence::OtherBoot | Evidence::Elsewhere | Evidence::Unidentified | Evidence::Hidden => Liveness::Unknown,
+            Evidence::OtherBoot | Evidence::Elsewhere | Evidence::Unidentified | Evidence::Hidden => {
+                Liveness::Unknown
+            }
         }
     }
 
@@ -53,7 +55,9 @@ impl Evidence {
             Evidence::Gone => "the process is gone",
             Evidence::Reused => "the process is gone and its pid belongs to another one",
             Evidence::OtherBoot => "the record is from another boot or another host",
-            Evidence::Elsewhere => "the owner lives in another container (pid namespace), where it can't be seen",
+            Evidence::Elsewhere => {
+                "the owner lives in another container (pid namespace), where it can't be seen"
+            }
             Evidence::Unidentified => "the record does not say which host and boot the pid belongs to",
             Evidence::Hidden => "a process has that pid, and its start time can't be read",
         }
@@ -114,7 +118,8 @@ mod tests {
 
     #[test]
     fn a_killed_process_is_dead_before_it_is_reaped() {
-        let mut child = std::process::Command::new("cat").stdin(std::process::Stdio::piped()).spawn().expect("cat");
+        let mut child =
+            std::process::Command::new("cat").stdin(std::process::Stdio::piped()).spawn().expect("cat");
         let pid = child.id();
         let start = sys::process_state(pid).start();
         let alive = changed(|owner, _| (owner.pid, owner.start) = (pid, start));

@@ -278,7 +278,7 @@ impl<S: Scheme> Lock<S> {
                 let contention = Box::new(Contention {
                     path: site.path().to_owned(),
                     lock_file: site.lock_file().to_owned(),
-                    status,
+                    status: *status,
                     waited: deadline.waited(),
                 });
                 Err(if deadline.waits() {
@@ -359,7 +359,8 @@ impl<S: Scheme> Lock<S> {
             }))
         };
         if !self.path.is_absolute() {
-            let message = "it can't be made absolute: give a path that is not empty, from a directory that exists";
+            let message =
+                "it can't be made absolute: give a path that is not empty, from a directory that exists";
             return Err(wrong(Obstacle::new(FailureReason::BadPath, message)));
         }
         Site::new(self.path.clone(), self.lock_file.clone()).map_err(wrong)

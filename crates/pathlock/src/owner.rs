@@ -175,6 +175,20 @@ impl Owner {
         self.since.and_then(|since| UNIX_EPOCH.checked_add(since))
     }
 
+    /// The owner as text for a lock file: the pid on the first line, then `key=value` lines,
+    /// padded to a fixed size.
+    #[must_use]
+    pub fn to_record(&self) -> Vec<u8> {
+        Record::owned(self, Mark::default())
+    }
+
+    /// The owner that a lock file's text names, whoever wrote it; `None` where it names none. Any
+    /// bytes will do, and no more than 4 KiB of them are looked at.
+    #[must_use]
+    pub fn from_record(text: &[u8]) -> Option<Owner> {
+        Record::parse(text).owner().cloned()
+    }
+
     /// Whether the process still runs, as far as it can be proven from here and now.
     #[must_use]
     pub fn liveness(&self) -> Liveness {
@@ -225,7 +239,8 @@ impl fmt::Display for Utc {
         // Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms", civil_from_days.
         let shifted = days + 719_468;
         let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
-        let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+        let year_of_era =
+            (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
         let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
         let month_from_march = (5 * day_of_year + 2) / 153;
         let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;

@@ -63,7 +63,9 @@ pub(crate) fn under_lock(record: &Record) -> Verdict {
             Some(owner.clone()),
             "the process runs, though it has closed the lock file",
         )),
-        Evidence::Hidden => Verdict::Held(Status::new(State::Unknown, Some(owner.clone()), evidence.sentence())),
+        Evidence::Hidden => {
+            Verdict::Held(Status::new(State::Unknown, Some(owner.clone()), evidence.sentence()))
+        }
         Evidence::Gone
         | Evidence::Reused
         | Evidence::OtherBoot
@@ -85,7 +87,9 @@ pub(crate) fn by_record(record: &Record) -> Verdict {
             let status = |state| Status::new(state, Some(owner.clone()), evidence.sentence());
             match evidence {
                 Evidence::Runs => Verdict::Held(status(State::Held)),
-                Evidence::Gone | Evidence::Reused | Evidence::OtherBoot => Verdict::Stale(status(State::Stale)),
+                Evidence::Gone | Evidence::Reused | Evidence::OtherBoot => {
+                    Verdict::Stale(status(State::Stale))
+                }
                 Evidence::Elsewhere | Evidence::Unidentified | Evidence::Hidden => {
                     Verdict::Held(status(State::Unknown))
                 }
@@ -109,11 +113,9 @@ pub(crate) fn by_record(record: &Record) -> Verdict {
 /// boot may be another host's there.
 pub(crate) fn from_afar(record: &Record) -> Verdict {
     match record {
-        Record::Owned(owner, _) if liveness::judge(owner) == Evidence::OtherBoot => Verdict::Held(Status::new(
-            State::Unknown,
-            Some(owner.clone()),
-            Evidence::OtherBoot.sentence(),
-        )),
+        Record::Owned(owner, _) if liveness::judge(owner) == Evidence::OtherBoot => {
+            Verdict::Held(Status::new(State::Unknown, Some(owner.clone()), Evidence::OtherBoot.sentence()))
+        }
         _ => by_record(record),
     }
 }

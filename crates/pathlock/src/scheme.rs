@@ -37,8 +37,8 @@ mod symlink;
 
 pub use flock::Flock;
 pub use link::Link;
-pub(crate) use mkdir::is_owner_file;
 pub use mkdir::Mkdir;
+pub(crate) use mkdir::is_owner_file;
 pub use ofd::Ofd;
 pub use pid::Pid;
 pub use symlink::Symlink;

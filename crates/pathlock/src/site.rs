@@ -75,9 +75,8 @@ impl Site {
             io::ErrorKind::NotFound => {
                 Obstacle::os(error).saying(format!("there is no directory {directory}: make it first"))
             }
-            io::ErrorKind::NotADirectory => {
-                Obstacle::os(error).saying(format!("{directory} is not a directory: the lock file must be in one"))
-            }
+            io::ErrorKind::NotADirectory => Obstacle::os(error)
+                .saying(format!("{directory} is not a directory: the lock file must be in one")),
             _ => Obstacle::os(error).saying(format!("the directory {directory} can't be looked at")),
         }
     }

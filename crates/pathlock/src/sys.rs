@@ -3,8 +3,6 @@
 //! Everything above speaks of files, locks, processes and waits in the words of this module. A
 //! platform that lacks a thing answers [`std::io::ErrorKind::Unsupported`]; nothing is imitated.
 
-#[cfg(unix)]
-mod unix;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 #[path = "sys/linux.rs"]
 mod platform;
@@ -14,6 +12,8 @@ mod platform;
 #[cfg(not(unix))]
 #[path = "sys/other.rs"]
 mod platform;
+#[cfg(unix)]
+mod unix;
 
 mod fork_local;
 
@@ -31,6 +31,7 @@ pub(crate) struct FileId {
 
 /// What kind of thing a path names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(not(unix), expect(dead_code, reason = "nothing can be looked at there"))]
 pub(crate) enum Kind {
     File,
     Directory,
@@ -64,6 +65,7 @@ pub(crate) struct Range {
 
 /// What the process table says of a pid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(not(unix), expect(dead_code, reason = "no process can be looked at there"))]
 pub(crate) enum ProcessState {
     /// There is none, or it has ended and has not been reaped.
     Gone,

@@ -44,7 +44,7 @@ pub(crate) struct Wait<'a> {
 #[derive(Debug)]
 pub(crate) enum Ended {
     /// It is another's, and the time is up.
-    Busy(Status),
+    Busy(Box<Status>),
     Failed(Obstacle),
 }
 
@@ -116,7 +116,7 @@ pub(crate) fn acquire(
             if let Waiter::Queue(place) = waiter {
                 place.0.leave();
             }
-            return Err(Ended::Busy(status));
+            return Err(Ended::Busy(Box::new(status)));
         }
         (wait.on_wait)(&status);
         attempt = match waiter {
@@ -155,7 +155,12 @@ pub(crate) fn acquire(
 }
 
 /// Sleeps until the lock's name has changed, its owner has died, or it is time to look again.
-fn watch_for(request: &Request<'_>, wait: &Wait<'_>, watch: &Watch, owner: Option<&Owner>) -> Result<(), Obstacle> {
+fn watch_for(
+    request: &Request<'_>,
+    wait: &Wait<'_>,
+    watch: &Watch,
+    owner: Option<&Owner>,
+) -> Result<(), Obstacle> {
     // Only one that lives now can be waited for; the pid of another is not its pid.
     let exit = match owner {
         Some(owner) if owner.pid != std::process::id() => match Exit::of(owner.pid) {

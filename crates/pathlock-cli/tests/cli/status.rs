@@ -45,13 +45,11 @@ fn what_another_program_holds_is_unknown_and_counts_as_held() {
 fn every_path_is_answered_and_the_worst_one_is_the_code() {
     let world = World::new();
     let holder = world.hold(&["held"]);
-    fs::write(world.path("file"), "").expect("it can be written");
     let both = world.run(&["status", "free", "held"]);
     assert_eq!((both.code, both.stdout.lines().count()), (1, 2), "{}", both.stdout);
-    fs::write(world.path("letter"), "Dear Sir,\n").expect("it can be written");
-    let bad = world.run(&["status", "--at", "letter", "held.lock"]);
+    let bad = world.run(&["status", "missing/job", "held"]);
     assert_eq!(bad.code, 73, "{}{}", bad.stdout, bad.stderr);
-    assert!(bad.stderr.starts_with("pathlock: ") && bad.stderr.contains("letter"), "{}", bad.stderr);
+    assert!(bad.stderr.starts_with("pathlock: ") && bad.stderr.contains("missing"), "{}", bad.stderr);
     assert!(bad.stdout.contains("held by pid"), "an error hides no other answer: {}", bad.stdout);
     assert_eq!(holder.end().code, 0);
 }

@@ -36,7 +36,8 @@ fn arguments_that_make_no_sense_exit_64_and_say_why() {
         &["run", "--scheme", "telepathy", "job", "--", "true"],
         &["run", "--frobnicate", "job", "--", "true"],
         &["run", "", "--", "true"],
-        &["run", "/", "--", "true"],
+        &["run", "mkdir:", "--", "true"],
+        &["status", ""],
         &["status"],
         &["break"],
         &["break", "one", "two"],
@@ -86,14 +87,35 @@ fn what_is_no_lock_is_left_alone() {
     let world = World::new();
     fs::create_dir_all(world.path("directory/inner")).expect("it can be made");
     fs::write(world.path("letter"), "Dear Sir,\n").expect("it can be written");
-    for scheme in ["link", "pid", "flock", "ofd"] {
-        for path in ["directory", "letter"] {
-            let args = ["run", "-n", "--scheme", scheme, "--at", path, "--", "echo", "ran"];
-            let failed = world.run(&args);
-            assert_eq!((failed.code, failed.stdout.as_str()), (73, ""), "{scheme} {path}: {}", failed.stderr);
-        }
+    std::os::unix::fs::symlink("nowhere", world.path("dangling")).expect("it can be made");
+    for (scheme, path) in [
+        ("link", "letter"),
+        ("pid", "letter"),
+        ("mkdir", "directory"),
+        ("flock", "dangling"),
+        ("ofd", "dangling"),
+    ] {
+        let failed = world.run(&["run", "--scheme", scheme, "--at", path, "--", "echo", "ran"]);
+        assert_eq!((failed.code, failed.stdout.as_str()), (73, ""), "{scheme} {path}: {}", failed.stderr);
+        assert!(failed.stderr.contains(path), "{scheme}: {path} is not named: {}", failed.stderr);
     }
-    assert_eq!(world.files(), ["directory", "letter"], "something was made or removed");
+    assert_eq!(world.files(), ["dangling", "directory", "letter"], "something was made or removed");
+    assert_eq!(fs::read_to_string(world.path("letter")).expect("it is there"), "Dear Sir,\n");
+}
+
+#[test]
+fn the_kernel_schemes_lock_any_file_and_do_not_change_what_is_in_it() {
+    let world = World::new();
+    fs::write(world.path("letter"), "Dear Sir,\n").expect("it can be written");
+    for scheme in ["flock", "ofd"] {
+        let holder = world.hold(&["--scheme", scheme, "--at", "letter"]);
+        assert_eq!(
+            world.code(&["run", "-n", "--scheme", scheme, "--at", "letter", "--", "true"]),
+            75,
+            "{scheme}"
+        );
+        assert_eq!(holder.end().code, 0, "{scheme}");
+    }
     assert_eq!(fs::read_to_string(world.path("letter")).expect("it is there"), "Dear Sir,\n");
 }
 

@@ -233,7 +233,11 @@ mod tests {
         let when = (any::<Option<u64>>(), any::<Option<u64>>(), 0..u64::from(u32::MAX), 0..1_000_000_000_u32);
         let rest = (any::<Option<u64>>(), any::<Option<u32>>(), any::<u64>(), any::<String>(), any::<bool>());
         (who, when, rest).prop_map(
-            |((pid, host, boot), (start, thread, secs, nanos), (namespace, user, serial, command, kernel))| Owner {
+            |(
+                (pid, host, boot),
+                (start, thread, secs, nanos),
+                (namespace, user, serial, command, kernel),
+            )| Owner {
                 pid,
                 identity: Arc::new(Identity { host, boot, namespace, user }),
                 start,
@@ -296,7 +300,9 @@ mod tests {
 
     #[test]
     fn only_a_plain_positive_number_is_a_pid() {
-        for text in ["-1", "0", "1_000", "１２", "99999999999999999999", "2147483648", "+5", "0x10", "", "free"] {
+        for text in
+            ["-1", "0", "1_000", "１２", "99999999999999999999", "2147483648", "+5", "0x10", "", "free"]
+        {
             assert!(pid(text.as_bytes()).is_none(), "{text:?} is nobody's pid");
         }
         assert_eq!(pid(b"2147483647"), Some(i32::MAX as u32));

@@ -183,18 +183,22 @@ pub(crate) fn attempt(form: impl Form, request: &Request<'_>) -> Result<Attempt,
                 None => continue,
             },
             Found::Place(place) => place,
-            Found::Other(what) => return Ok(busy(Status::new(State::Unknown, None, what), waits_by(filesystem))),
+            Found::Other(what) => {
+                return Ok(busy(Status::new(State::Unknown, None, what), waits_by(filesystem)));
+            }
             Found::NotALock(what) => return Err(not_a_lock(what)),
         };
         if filesystem == Filesystem::Remote {
             return match look(form, site, &place, filesystem)? {
                 Verdict::NotALock(what) => Err(not_a_lock(what)),
-                Verdict::Free => Ok(busy(Status::new(State::Unknown, None, "it was left over"), Waiter::Backoff)),
+                Verdict::Free => {
+                    Ok(busy(Status::new(State::Unknown, None, "it was left over"), Waiter::Backoff))
+                }
                 Verdict::Stale(status) | Verdict::Held(status) => Ok(busy(status, Waiter::Backoff)),
             };
         }
         let place = Arc::new(place);
-        let queue = || BatonQueue::new(form, request, &place);
+        let queue = || BatonQueue::waiter(form, request, &place);
         if request.waits && place.is_announced() {
             return Ok(busy(queued_status(form, &place), queue()));
         }
@@ -218,7 +222,11 @@ fn settle(form: impl Form, request: &Request<'_>, place: &Arc<Place>) -> Result<
     result
 }
 
-fn settle_locked(form: impl Form, request: &Request<'_>, place: &Arc<Place>) -> Result<Option<Attempt>, Obstacle> {
+fn settle_locked(
+    form: impl Form,
+    request: &Request<'_>,
+    place: &Arc<Place>,
+) -> Result<Option<Attempt>, Obstacle> {
     let site = request.site;
     if !recover::still_names(site, &place.inode)? {
         return Ok(None);
@@ -242,7 +250,11 @@ fn settle_locked(form: impl Form, request: &Request<'_>, place: &Arc<Place>) -> 
         return match form.remove(site, place, request.owner) {
             Ok(()) => Ok(None),
             Err(_) => Ok(Some(busy(
-                Status::new(State::Stale, record.owner().cloned(), "the lock file may be neither written nor removed"),
+                Status::new(
+                    State::Stale,
+                    record.owner().cloned(),
+                    "the lock file may be neither written nor removed",
+                ),
                 Waiter::Change,
             ))),
         };

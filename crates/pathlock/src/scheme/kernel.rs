@@ -108,7 +108,9 @@ pub(super) fn attempt<K: KernelLock>(lock: K, request: &Request<'_>) -> Result<A
     loop {
         let target = match open(site)? {
             Some(target) => target,
-            None => Target::new(sys::open_or_create(site.lock_file(), request.file_mode.unwrap_or(0o666))?, true)?,
+            None => {
+                Target::new(sys::open_or_create(site.lock_file(), request.file_mode.unwrap_or(0o666))?, true)?
+            }
         };
         if !target.writable && !K::READ_ONLY {
             return Err(Obstacle::from(io::Error::from(io::ErrorKind::PermissionDenied))
@@ -142,7 +144,11 @@ fn held_status(target: &Target) -> Status {
 }
 
 /// Decides, with the kernel lock in hand; `None` when the path names another file by now.
-fn settle(lock: impl KernelLock, request: &Request<'_>, target: &Arc<Target>) -> Result<Option<Attempt>, Obstacle> {
+fn settle(
+    lock: impl KernelLock,
+    request: &Request<'_>,
+    target: &Arc<Target>,
+) -> Result<Option<Attempt>, Obstacle> {
     let result = settle_locked(lock, request, target);
     if !matches!(result, Ok(Some(Attempt::Held(_)))) {
         let _ = lock.unlock(&target.file);

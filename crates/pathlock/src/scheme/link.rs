@@ -84,8 +84,12 @@ fn open_file(path: &Path) -> Result<Found, Obstacle> {
     match sys::stat_at(path)?.map(|stat| stat.kind) {
         None => return Ok(Found::Absent),
         Some(Kind::File) => {}
-        Some(Kind::Directory) => return Ok(Found::Other("a directory has its name: a lock of scheme mkdir, it seems")),
-        Some(Kind::Symlink) => return Ok(Found::Other("a symbolic link has its name: a lock of scheme symlink, it seems")),
+        Some(Kind::Directory) => {
+            return Ok(Found::Other("a directory has its name: a lock of scheme mkdir, it seems"));
+        }
+        Some(Kind::Symlink) => {
+            return Ok(Found::Other("a symbolic link has its name: a lock of scheme symlink, it seems"));
+        }
         Some(Kind::Special) => return Ok(Found::NotALock("a pipe, a socket or a device has its name")),
     }
     match sys::open_existing(path) {

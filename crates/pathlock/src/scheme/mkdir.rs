@@ -81,7 +81,9 @@ impl Form for DirectoryForm {
         match sys::stat_at(site.lock_file())?.map(|stat| stat.kind) {
             None => return Ok(Found::Absent),
             Some(Kind::Directory) => {}
-            Some(Kind::File) => return Ok(Found::Other("a file has its name: a lock of another scheme, it seems")),
+            Some(Kind::File) => {
+                return Ok(Found::Other("a file has its name: a lock of another scheme, it seems"));
+            }
             Some(Kind::Symlink) => {
                 return Ok(Found::Other("a symbolic link has its name: a lock of scheme symlink, it seems"));
             }
@@ -147,15 +149,18 @@ fn fill(request: &Request<'_>, owner: &Owner, path: &Path, filesystem: Filesyste
         // Somebody may be looking at it, for a moment.
         sys::lock_wait(&place.inode)?;
     }
-    let file =
-        sys::create_new_in(&place.inode, &owner_file_name(owner), request.file_mode.unwrap_or(0o666))?;
+    let file = sys::create_new_in(&place.inode, &owner_file_name(owner), request.file_mode.unwrap_or(0o666))?;
     sys::write_start(&file, &Record::owned(owner, Mark { made: sys::monotonic_ms() }))?;
     // The cell is empty: this is its first use.
     let _ = place.record.set((file, true));
     Ok(place)
 }
 
-fn create_in_place(request: &Request<'_>, owner: &Owner, filesystem: Filesystem) -> io::Result<Option<Place>> {
+fn create_in_place(
+    request: &Request<'_>,
+    owner: &Owner,
+    filesystem: Filesystem,
+) -> io::Result<Option<Place>> {
     let path = request.site.lock_file();
     match sys::make_directory(path, 0o777) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(None),
@@ -204,7 +209,11 @@ fn look_inside(place: Place) -> io::Result<Found> {
         }
         foreign |= !matches!(open_record(&place.inode, &name), Some((_, _, Record::Empty | Record::Bare(_))));
     }
-    Ok(if foreign { Found::NotALock("a directory has its name, with files in it that are no lock's") } else { Found::Place(place) })
+    Ok(if foreign {
+        Found::NotALock("a directory has its name, with files in it that are no lock's")
+    } else {
+        Found::Place(place)
+    })
 }
 
 #[cfg(test)]

@@ -57,7 +57,11 @@ impl Scheme for Symlink {
                 Target::Link(target) if target == mine.as_bytes() => return Ok(held(request, mine)),
                 Target::Link(target) => target,
                 Target::Other => {
-                    let status = Status::new(State::Unknown, None, "it is not a symbolic link: a lock of another scheme, it seems");
+                    let status = Status::new(
+                        State::Unknown,
+                        None,
+                        "it is not a symbolic link: a lock of another scheme, it seems",
+                    );
                     return Ok(busy(status, filesystem));
                 }
             };
@@ -65,7 +69,9 @@ impl Scheme for Symlink {
                 Verdict::Stale(status)
                     if request.recovery == Recovery::ProvenDead && filesystem == Filesystem::Local =>
                 {
-                    let Some(breaker) = Breaker::try_become(site)? else { return Ok(busy(status, filesystem)) };
+                    let Some(breaker) = Breaker::try_become(site)? else {
+                        return Ok(busy(status, filesystem));
+                    };
                     if read(site)?.is_link_to(&target) {
                         sys::remove_name(site.lock_file())?;
                         litter::sweep(site);

@@ -100,7 +100,9 @@ fn range_set(file: &File, command: i32, kind: i32, range: Range) -> io::Result<b
         match range_call(file, command, kind, range) {
             Ok(_) => return Ok(true),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) if matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::EACCES)) => return Ok(false),
+            Err(error) if matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::EACCES)) => {
+                return Ok(false);
+            }
             Err(error) => return Err(error),
         }
     }
@@ -145,11 +147,6 @@ impl Event {
     pub(crate) fn raise(&self) {
         // The counter is full only if it is raised already.
         let _ = rustix::io::write(&self.0, &1_u64.to_ne_bytes());
-    }
-
-    /// Takes it down again.
-    pub(crate) fn lower(&self) {
-        let _ = rustix::io::read(&self.0, &mut [0_u8; 8]);
     }
 
     pub(crate) fn source(&self) -> Source<'_> {
@@ -255,13 +252,15 @@ impl Drop for Watch {
 pub(crate) fn process_state(pid: u32) -> ProcessState {
     match std::fs::read(format!("/proc/{pid}/stat")) {
         Ok(text) => parse_stat(&text).unwrap_or(ProcessState::Running { start: None }),
-        Err(error) => match Pid::from_raw(i32::try_from(pid).unwrap_or(0)).map(rustix::process::test_kill_process) {
-            // hidepid, or no /proc: the signal's permission check tells that it is there.
-            Some(Ok(()) | Err(Errno::PERM)) if error.raw_os_error() != Some(libc::ESRCH) => {
-                ProcessState::Running { start: None }
+        Err(error) => {
+            match Pid::from_raw(i32::try_from(pid).unwrap_or(0)).map(rustix::process::test_kill_process) {
+                // hidepid, or no /proc: the signal's permission check tells that it is there.
+                Some(Ok(()) | Err(Errno::PERM)) if error.raw_os_error() != Some(libc::ESRCH) => {
+                    ProcessState::Running { start: None }
+                }
+                _ => ProcessState::Gone,
             }
-            _ => ProcessState::Gone,
-        },
+        }
     }
 }
 

@@ -17,14 +17,14 @@ use super::{FileId, Kind, Stat};
 
 /// Never wait in an open, never follow a link at the end of the path, never become a controlling
 /// terminal, never leak into a child.
-const CAREFUL: OFlags =
-    OFlags::CLOEXEC.union(OFlags::NOFOLLOW).union(OFlags::NONBLOCK).union(OFlags::NOCTTY);
+const CAREFUL: OFlags = OFlags::CLOEXEC.union(OFlags::NOFOLLOW).union(OFlags::NONBLOCK).union(OFlags::NOCTTY);
 
 fn mode(bits: u32) -> Mode {
     // `as`: a mode has 12 bits and fits the platform's type, whatever its width.
     Mode::from_raw_mode((bits & 0o7777) as rustix::fs::RawMode)
 }
 
+#[allow(clippy::unnecessary_cast, reason = "the fields' widths and signs differ between systems")]
 fn stat(raw: &rustix::fs::Stat) -> Stat {
     let kind = match FileType::from_raw_mode(raw.st_mode) {
         FileType::RegularFile => Kind::File,
@@ -32,7 +32,7 @@ fn stat(raw: &rustix::fs::Stat) -> Stat {
         FileType::Symlink => Kind::Symlink,
         _ => Kind::Special,
     };
-    // `as`: the fields' widths and signs differ between systems; they are compared, never reckoned with.
+    // `as`: device and inode are compared, never reckoned with.
     Stat { id: FileId { device: raw.st_dev as u64, inode: raw.st_ino as u64 }, kind }
 }
 
@@ -188,13 +188,10 @@ fn retry<T>(mut call: impl FnMut() -> rustix::io::Result<T>) -> io::Result<T> {
 
 /// Tries for the exclusive `flock(2)` lock; `false` when another open file description has it.
 pub(crate) fn lock_try(file: &File) -> io::Result<bool> {
-    match retry(|| match rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive) {
+    retry(|| match rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive) {
         Err(Errno::WOULDBLOCK) => Ok(false),
         result => result.map(|()| true),
-    }) {
-        Ok(won) => Ok(won),
-        Err(error) => Err(error),
-    }
+    })
 }
 
 /// Waits in the kernel's queue for the exclusive `flock(2)` lock.

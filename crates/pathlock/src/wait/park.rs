@@ -174,8 +174,7 @@ impl Parkers {
                 continue;
             }
             work.idle += 1;
-            let (back, timeout) =
-                self.more.wait_timeout(work, IDLE).unwrap_or_else(PoisonError::into_inner);
+            let (back, timeout) = self.more.wait_timeout(work, IDLE).unwrap_or_else(PoisonError::into_inner);
             work = back;
             work.idle -= 1;
             if timeout.timed_out() && work.calls.is_empty() {

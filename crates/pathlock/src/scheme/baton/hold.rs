@@ -104,7 +104,9 @@ impl<F: Form> Hold for BatonHold<F> {
         match self.check(&place) {
             Ok(()) => self.pass_on(&place),
             // A child has adopted it and shares our open file: unlocking it would unlock theirs.
-            Err(Lost::Taken(Some(owner))) if recover::still_names(&self.site, &place.inode).unwrap_or(false) => {
+            Err(Lost::Taken(Some(owner)))
+                if recover::still_names(&self.site, &place.inode).unwrap_or(false) =>
+            {
                 Err(Lost::Taken(Some(owner)))
             }
             Err(lost) => {

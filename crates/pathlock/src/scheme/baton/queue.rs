@@ -20,7 +20,7 @@ pub(super) struct BatonQueue<F> {
 }
 
 impl<F: Form> BatonQueue<F> {
-    pub(super) fn new(form: F, request: &Request<'_>, place: &Arc<Place>) -> Waiter {
+    pub(super) fn waiter(form: F, request: &Request<'_>, place: &Arc<Place>) -> Waiter {
         let queue = BatonQueue {
             form,
             site: request.site.clone(),

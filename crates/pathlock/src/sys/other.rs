@@ -1,0 +1,171 @@
+//! Systems without an implementation, Windows among them for now: every call says `Unsupported`.
+//!
+//! Of a path it can still be told whether there is something, so that `status` answers.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io;
+use std::marker::PhantomData;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use super::{FileId, Filesystem, ProcessState, Range, Stat};
+
+macro_rules! unsupported {
+    ($($(#[$meta:meta])* fn $name:ident($($argument:ident: $type:ty),* $(,)?) -> $result:ty;)*) => {
+        $($(#[$meta])* pub(crate) fn $name($($argument: $type),*) -> io::Result<$result> {
+            $(let _ = $argument;)*
+            Err(io::ErrorKind::Unsupported.into())
+        })*
+    };
+}
+
+unsupported! {
+    fn stat_at(path: &Path) -> Option<Stat>;
+    fn stat_directory(path: &Path) -> Stat;
+    fn stat_of(file: &File) -> Stat;
+    fn open_existing(path: &Path) -> (File, bool);
+    fn open_existing_in(directory: &File, name: &OsStr) -> (File, bool);
+    fn open_or_create(path: &Path, bits: u32) -> File;
+    fn create_new(path: &Path, bits: u32) -> File;
+    fn create_new_in(directory: &File, name: &OsStr, bits: u32) -> File;
+    fn open_directory(path: &Path) -> File;
+    fn hard_link(from: &Path, to: &Path) -> ();
+    fn remove_name(path: &Path) -> ();
+    fn remove_name_in(directory: &File, name: &OsStr) -> ();
+    fn rename_in(directory: &File, from: &OsStr, to: &OsStr) -> ();
+    fn rename(from: &Path, to: &Path) -> ();
+    fn rename_new(from: &Path, to: &Path) -> ();
+    fn make_directory(path: &Path, bits: u32) -> ();
+    fn remove_directory(path: &Path) -> ();
+    fn make_symlink(target: &str, path: &Path) -> ();
+    fn read_symlink(path: &Path) -> Option<Vec<u8>>;
+    fn names_in(directory: &File, most: usize) -> Vec<OsString>;
+    fn read_start(file: &File, most: usize) -> Vec<u8>;
+    fn write_start(file: &File, bytes: &[u8]) -> ();
+    fn truncate(file: &File) -> ();
+    fn lock_try(file: &File) -> bool;
+    fn lock_wait(file: &File) -> ();
+    fn lock_is_held(file: &File) -> bool;
+    fn unlock(file: &File) -> ();
+    fn filesystem(directory: &Path) -> Filesystem;
+    fn create_unnamed(directory: &Path, bits: u32) -> Option<File>;
+    fn name_unnamed(file: &File, to: &Path) -> ();
+    fn range_try(file: &File, range: Range) -> bool;
+    fn range_wait(file: &File, range: Range) -> ();
+    fn range_share(file: &File, range: Range) -> bool;
+    fn range_unlock(file: &File, range: Range) -> ();
+    fn range_is_held(file: &File, range: Range) -> bool;
+    fn inherit(command: &mut Command, file: &File) -> ();
+    fn die_with_parent(command: &mut Command) -> ();
+}
+
+/// Something that [`poll`] could wait for.
+pub(crate) type Source<'a> = PhantomData<&'a ()>;
+
+/// What ended a [`poll`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(dead_code, reason = "nothing can be waited for here, and the callers ask for each outcome")]
+pub(crate) enum Woken {
+    Ready(u64),
+    TimedOut,
+    Interrupted,
+}
+
+pub(crate) fn poll(_sources: &[Source<'_>], _time: Option<Duration>) -> io::Result<Woken> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// A flag that nobody can wait for.
+#[derive(Debug)]
+pub(crate) struct Event;
+
+impl Event {
+    pub(crate) fn new() -> io::Result<Event> {
+        Ok(Event)
+    }
+
+    pub(crate) fn raise(&self) {}
+
+    pub(crate) fn source(&self) -> Source<'_> {
+        PhantomData
+    }
+}
+
+/// The end of a process, which can't be waited for.
+#[derive(Debug)]
+pub(crate) struct Exit;
+
+impl Exit {
+    pub(crate) fn of(_pid: u32) -> io::Result<Option<Exit>> {
+        Ok(None)
+    }
+
+    pub(crate) fn source(&self) -> Source<'_> {
+        PhantomData
+    }
+}
+
+/// A change of a name, which can't be watched.
+#[derive(Debug)]
+pub(crate) struct Watch;
+
+impl Watch {
+    pub(crate) fn begin(_directory: &Path) -> io::Result<Option<Watch>> {
+        Ok(None)
+    }
+
+    pub(crate) fn source(&self) -> Source<'_> {
+        PhantomData
+    }
+
+    pub(crate) fn saw(&self, _name: &OsStr) -> bool {
+        true
+    }
+}
+
+pub(crate) fn process_state(_pid: u32) -> ProcessState {
+    ProcessState::Running { start: None }
+}
+
+pub(crate) fn monotonic_ms() -> u64 {
+    0
+}
+
+pub(crate) fn hostname() -> String {
+    std::env::var("COMPUTERNAME").unwrap_or_default()
+}
+
+pub(crate) fn user_id() -> Option<u32> {
+    None
+}
+
+pub(crate) fn boot_id() -> Option<String> {
+    None
+}
+
+pub(crate) fn pid_namespace() -> Option<u64> {
+    None
+}
+
+pub(crate) fn thread_id() -> Option<u64> {
+    None
+}
+
+/// `path` with `suffix` appended to its last component.
+pub(crate) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+pub(crate) fn with_signals_blocked<T>(body: impl FnOnce() -> T) -> T {
+    body()
+}
+
+pub(crate) fn is_still(_file: &File, _id: FileId) -> bool {
+    true
+}
+
+pub(crate) fn abandon(_file: File) {}
