@@ -2,11 +2,13 @@
 //!
 //! Invariant: making a handle, and setting its options, touches nothing outside of it.
 
+use std::cell::RefCell;
 use std::fmt;
 use std::io;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use crate::cancel::CancelToken;
 use crate::deadline::{Deadline, Timeout};
@@ -35,6 +37,9 @@ pub type PidLockFile = Lock<Pid>;
 pub type FlockLockFile = Lock<Flock>;
 /// A lock file of scheme `ofd`.
 pub type OfdLockFile = Lock<Ofd>;
+
+/// A caller is told at most this often of the same owner.
+const QUIET: Duration = Duration::from_secs(1);
 
 type OnWait = Arc<dyn Fn(&WaitEvent<'_>) + Send + Sync>;
 type OnInterrupt = Arc<dyn Fn() -> ControlFlow<()> + Send + Sync>;
@@ -254,8 +259,14 @@ impl<S: Scheme> Lock<S> {
             file_mode: options.file_mode,
             recovery: options.recovery,
         };
+        let last: RefCell<Option<(Option<Owner>, Instant)>> = RefCell::new(None);
         let told = |status: &Status| {
-            if let Some(on_wait) = &options.on_wait {
+            let Some(on_wait) = &options.on_wait else { return };
+            let known = |(owner, when): &(Option<Owner>, Instant)| {
+                owner.as_ref() == status.owner() && when.elapsed() < QUIET
+            };
+            if !last.borrow().as_ref().is_some_and(known) {
+                *last.borrow_mut() = Some((status.owner().cloned(), Instant::now()));
                 on_wait(&WaitEvent {
                     path: site.path(),
                     lock_file: site.lock_file(),

@@ -203,8 +203,8 @@ pub(crate) trait Queue: fmt::Debug + Send + Sync {
     /// turned out to be the queue of a lock which is gone.
     fn claim(&self, request: &Request<'_>) -> Result<Option<Attempt>, Obstacle>;
 
-    /// Whether this still is the queue of the lock at that path.
-    fn is_current(&self) -> bool;
+    /// Who holds the lock now; `None` when this is no longer the queue of the lock at that path.
+    fn look(&self) -> Option<Status>;
 
     /// Withdraws, and hands on what [`block`](Self::block) has won or may win.
     fn leave(&self);

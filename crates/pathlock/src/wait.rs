@@ -12,7 +12,7 @@
 //! - *A wait that ends leaves nothing*: no place in a queue that keeps others out, no mark.
 
 use std::ops::ControlFlow;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::cancel::CancelToken;
 use crate::deadline::Deadline;
@@ -36,7 +36,7 @@ pub(crate) struct Wait<'a> {
     pub(crate) deadline: Deadline,
     pub(crate) cancel: Option<&'a CancelToken>,
     pub(crate) on_interrupt: Option<&'a (dyn Fn() -> ControlFlow<()> + Send + Sync)>,
-    /// Told whom the wait is for, when it begins and whenever it looks again.
+    /// Told whom the wait is for, whenever that is looked at.
     pub(crate) on_wait: &'a dyn Fn(&Status),
 }
 
@@ -70,10 +70,10 @@ impl Wait<'_> {
     fn sleep(&self, sources: &[Source<'_>], most: Duration) -> Result<Slept, Obstacle> {
         let mut all = sources.to_vec();
         all.extend(self.cancel.map(CancelToken::source));
-        let ends = std::time::Instant::now() + most;
+        let ends = Instant::now() + most;
         loop {
             self.check_cancelled()?;
-            let left = self.deadline.cap(ends.saturating_duration_since(std::time::Instant::now()));
+            let left = self.deadline.cap(ends.saturating_duration_since(Instant::now()));
             match sys::poll(&all, Some(left))? {
                 Woken::Ready(bits) => {
                     self.check_cancelled()?;

@@ -356,8 +356,9 @@ impl<K: KernelLock> Queue for KernelQueue<K> {
         settle(self.lock, request, &self.target)
     }
 
-    fn is_current(&self) -> bool {
-        recover::still_names(&self.site, &self.target.file).unwrap_or(false)
+    fn look(&self) -> Option<Status> {
+        let current = recover::still_names(&self.site, &self.target.file).unwrap_or(false);
+        current.then(|| held_status(&self.target))
     }
 
     fn leave(&self) {

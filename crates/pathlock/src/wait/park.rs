@@ -112,19 +112,20 @@ pub(super) fn wait(queue: Arc<dyn Queue>, wait: &Wait<'_>) -> Result<Turn, Obsta
                 return Err(ended);
             }
         };
-        match slept {
-            Slept::Recheck if call.queue.is_current() => {}
-            Slept::Ready(_) | Slept::Recheck | Slept::TimedOut => {
-                return match parkers.abandon(&call) {
-                    Some(Ok(())) => Ok(Turn::Come(Arc::clone(&call.queue))),
-                    Some(Err(_)) => {
-                        call.queue.leave();
-                        Ok(Turn::CannotPark)
-                    }
-                    None => Ok(Turn::LookAgain),
-                };
-            }
+        if slept == Slept::Recheck
+            && let Some(status) = call.queue.look()
+        {
+            (wait.on_wait)(&status);
+            continue;
         }
+        return match parkers.abandon(&call) {
+            Some(Ok(())) => Ok(Turn::Come(Arc::clone(&call.queue))),
+            Some(Err(_)) => {
+                call.queue.leave();
+                Ok(Turn::CannotPark)
+            }
+            None => Ok(Turn::LookAgain),
+        };
     }
 }
 

@@ -3,12 +3,13 @@
 use std::io;
 use std::sync::Arc;
 
-use super::{ANNOUNCED, Form, Place, settle};
+use super::{ANNOUNCED, Form, Place, queued_status, settle};
 use crate::error::Obstacle;
 use crate::owner::Owner;
 use crate::recover;
 use crate::scheme::{Attempt, Queue, QueueKey, Request, Waiter};
 use crate::site::Site;
+use crate::status::Status;
 use crate::sys;
 
 #[derive(Debug)]
@@ -59,8 +60,9 @@ impl<F: Form> Queue for BatonQueue<F> {
         settle(self.form, request, &self.place)
     }
 
-    fn is_current(&self) -> bool {
-        recover::still_names(&self.site, &self.place.inode).unwrap_or(false)
+    fn look(&self) -> Option<Status> {
+        let current = recover::still_names(&self.site, &self.place.inode).unwrap_or(false);
+        current.then(|| queued_status(self.form, &self.place))
     }
 
     fn leave(&self) {
