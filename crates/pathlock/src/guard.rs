@@ -209,3 +209,6 @@ impl fmt::Debug for Guard {
         f.debug_struct("Guard").field("lock_file", &self.lock_file()).field("owner", &self.owner).finish()
     }
 }
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests;

@@ -16,6 +16,8 @@ mod platform;
 mod unix;
 
 mod fork_local;
+#[cfg(all(test, target_os = "linux"))]
+pub(crate) mod testing;
 
 pub(crate) use fork_local::ForkLocal;
 pub(crate) use platform::*;
