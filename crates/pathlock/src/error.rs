@@ -97,7 +97,8 @@ impl Contention {
         match self.state() {
             State::Held | State::Free => write!(
                 f,
-                "; lock file {}; wait longer, or see to it that the owner ends",
+                " ({}); lock file {}; wait longer, or see to it that its holder ends",
+                self.status.detail(),
                 shown(&self.lock_file)
             ),
             State::Stale => write!(
@@ -108,7 +109,7 @@ impl Contention {
             ),
             State::Unknown => write!(
                 f,
-                "; whether it still runs can't be proven ({}); lock file {}; if you know that nobody holds it, \
+                "; whether it still runs can't be proven: {}; lock file {}; if you know that nobody holds it, \
                  break the lock by hand",
                 self.status.detail(),
                 shown(&self.lock_file)

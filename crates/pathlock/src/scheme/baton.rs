@@ -48,6 +48,7 @@ use std::io;
 use std::sync::{Arc, OnceLock};
 
 use crate::error::{FailureReason, Obstacle};
+use crate::liveness::Liveness;
 use crate::mode::Recovery;
 use crate::owner::{MAX_READ, Owner, Record};
 use crate::recover::{self, Verdict};
@@ -299,8 +300,18 @@ fn not_a_lock(what: &'static str) -> Obstacle {
 
 /// What there is to say of a lock whose `flock` another process has.
 fn queued_status(form: impl Form, place: &Place) -> Status {
-    let owner = place.read(form).ok().and_then(|text| Record::parse(&text).owner().cloned());
-    Status::new(State::Held, owner, "its kernel lock is held")
+    kernel_held(place.read(form).ok().and_then(|text| Record::parse(&text).owner().cloned()))
+}
+
+/// The status of a lock whose kernel lock is held, and whose record names `owner`.
+pub(crate) fn kernel_held(owner: Option<Owner>) -> Status {
+    let left = owner.as_ref().is_some_and(|owner| owner.liveness() == Liveness::Dead);
+    let detail = if left {
+        "the process has ended, and one that it has started holds the lock"
+    } else {
+        "its kernel lock is held"
+    };
+    Status::new(State::Held, owner, detail)
 }
 
 fn look(form: impl Form, site: &Site, place: &Place, filesystem: Filesystem) -> Result<Verdict, Obstacle> {
@@ -323,12 +334,7 @@ pub(crate) fn status(form: impl Form, site: &Site) -> Result<Status, Obstacle> {
     let text = place.read(form)?;
     let seen = Seen::Inode(place.id, text.clone());
     if filesystem == Filesystem::Local && sys::lock_is_held(&place.inode)? {
-        let mut status = queued_status(form, &place);
-        if status.owner().is_some_and(|owner| owner.liveness() == crate::Liveness::Dead) {
-            let detail = "its kernel lock is held by a process that the owner has started";
-            status = Status::new(State::Held, status.owner().cloned(), detail);
-        }
-        return Ok(status.of(seen));
+        return Ok(queued_status(form, &place).of(seen));
     }
     let status = match look(form, site, &place, filesystem)? {
         Verdict::Free => Status::new(State::Free, None, "it was left for the next in the queue"),

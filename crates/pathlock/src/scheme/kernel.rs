@@ -29,7 +29,7 @@ use std::io;
 use std::process::Command;
 use std::sync::Arc;
 
-use super::baton::{ANNOUNCED, kernel_owner};
+use super::baton::{ANNOUNCED, kernel_held, kernel_owner};
 use super::{Attempt, Busy, Hold, Lost, Queue, QueueKey, Request, Waiter};
 use crate::error::{FailureReason, Obstacle};
 use crate::mode::Recovery;
@@ -139,8 +139,7 @@ fn is_announced(target: &Target) -> bool {
 }
 
 fn held_status(target: &Target) -> Status {
-    let owner = target.record().ok().and_then(|record| record.owner().cloned());
-    Status::new(State::Held, owner, "its kernel lock is held")
+    kernel_held(target.record().ok().and_then(|record| record.owner().cloned()))
 }
 
 /// Decides, with the kernel lock in hand; `None` when the path names another file by now.

@@ -207,7 +207,13 @@ fn look_inside(place: Place) -> io::Result<Found> {
         if is_owner_file(&place.inode, &name) {
             return Ok(Found::Place(place));
         }
-        foreign |= !matches!(open_record(&place.inode, &name), Some((_, _, Record::Empty | Record::Bare(_))));
+        foreign |= match open_record(&place.inode, &name) {
+            Some((_, _, Record::Empty | Record::Bare(_))) => false,
+            Some(_) => true,
+            // One that has gone since the listing was an owner's: the lock is changing hands.
+            None => !sys::open_existing_in(&place.inode, &name)
+                .is_err_and(|error| error.kind() == io::ErrorKind::NotFound),
+        };
     }
     Ok(if foreign {
         Found::NotALock("a directory has its name, with files in it that are no lock's")
