@@ -103,3 +103,8 @@ pub use scheme::{DefaultScheme, SCHEME_NAMES, Scheme, scheme_named};
 pub use several::{acquire_all, with_lock};
 pub use site::Site;
 pub use status::{State, Status};
+
+/// The examples of the README are compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
