@@ -101,31 +101,49 @@ pub(super) fn wait(queue: Arc<dyn Queue>, wait: &Wait<'_>) -> Result<Turn, Obsta
             call
         }
     };
+    let parked = Parked(parkers, Some(call));
     loop {
-        let slept = match wait.sleep(&[event.source()], backoff::jittered(RECHECK)) {
-            Ok(slept) => slept,
-            Err(ended) => {
-                if parkers.abandon(&call).is_some() {
-                    // It came in the same moment, and is not wanted.
-                    call.queue.leave();
-                }
-                return Err(ended);
-            }
-        };
+        let slept = wait.sleep(&[event.source()], backoff::jittered(RECHECK))?;
         if slept == Slept::Recheck
-            && let Some(status) = call.queue.look()
+            && let Some(status) = parked.queue().and_then(|queue| queue.look())
         {
             (wait.on_wait)(&status);
             continue;
         }
-        return match parkers.abandon(&call) {
-            Some(Ok(())) => Ok(Turn::Come(Arc::clone(&call.queue))),
+        return Ok(parked.end());
+    }
+}
+
+/// A call that a waiter waits for; dropped when the wait is ended by something else, a panic of the
+/// caller's `on_wait` among them.
+struct Parked(&'static Parkers, Option<Arc<Call>>);
+
+impl Parked {
+    fn queue(&self) -> Option<&Arc<dyn Queue>> {
+        self.1.as_ref().map(|call| &call.queue)
+    }
+
+    fn end(mut self) -> Turn {
+        let Some(call) = self.1.take() else { return Turn::LookAgain };
+        match self.0.abandon(&call) {
+            Some(Ok(())) => Turn::Come(Arc::clone(&call.queue)),
             Some(Err(_)) => {
                 call.queue.leave();
-                Ok(Turn::CannotPark)
+                Turn::CannotPark
             }
-            None => Ok(Turn::LookAgain),
-        };
+            None => Turn::LookAgain,
+        }
+    }
+}
+
+impl Drop for Parked {
+    fn drop(&mut self) {
+        if let Some(call) = self.1.take()
+            && self.0.abandon(&call).is_some()
+        {
+            // Our turn came in the same moment, and is not wanted.
+            call.queue.leave();
+        }
     }
 }
 
