@@ -196,6 +196,13 @@ pub(crate) trait Queue: fmt::Debug + Send + Sync {
     /// Lets those who let go, and those who come, know that somebody waits.
     fn join(&self);
 
+    /// Gives the lock back if it was there for the asking while others are announced, and says
+    /// whether it has.
+    ///
+    /// The kernel gives a lock that has just been released to whoever asks first, and not to the
+    /// waiter that it has woken for it. Who would get it at once has overtaken that one.
+    fn give_way(&self) -> io::Result<bool>;
+
     /// Blocks until it is our turn.
     fn block(&self) -> io::Result<()>;
 

@@ -27,11 +27,11 @@ pub(crate) enum Record {
     Foreign,
 }
 
-/// When the name was made, in milliseconds of the system's monotonic clock: a name that has been
-/// passed on for long is given up, for waiters of other programs.
+/// When the name was first passed on, in milliseconds of the system's monotonic clock, or 0: one
+/// that has been passed on for long is given up, for waiters of other programs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Mark {
-    pub(crate) made: u64,
+    pub(crate) passed: u64,
 }
 
 impl Record {
@@ -44,7 +44,7 @@ impl Record {
 
     /// The text for a file that is left to the next in the queue.
     pub(crate) fn free(mark: Mark) -> Vec<u8> {
-        pad(format!("{FREE}\npathlock=1\nmade={}\n", mark.made))
+        pad(format!("{FREE}\npathlock=1\npassed={}\n", mark.passed))
     }
 
     /// The text for the target of a symbolic link.
@@ -101,7 +101,9 @@ fn fields(owner: &Owner, mark: Mark, separator: char) -> String {
         put("since", &format!("{}.{:09}", since.as_secs(), since.subsec_nanos()));
     }
     put("serial", &owner.serial.to_string());
-    put("made", &mark.made.to_string());
+    if mark.passed != 0 {
+        put("passed", &mark.passed.to_string());
+    }
     put("host", &escape(&owner.identity.host, 64));
     let room = SIZE.saturating_sub(text.len() + ";command=\n".len());
     text.push(separator);
@@ -185,7 +187,7 @@ fn parse(bytes: &[u8], separator: u8) -> Record {
             b"user" => identity.user = number(value).and_then(|user| u32::try_from(user).ok()),
             b"since" => owner.since = seconds(value),
             b"serial" => owner.serial = number(value).unwrap_or_default(),
-            b"made" => mark.made = number(value).unwrap_or_default(),
+            b"passed" => mark.passed = number(value).unwrap_or_default(),
             b"host" => identity.host = unescape(value),
             b"command" => owner.command = unescape(value).into(),
             // A newer version may say more; what is understood still holds.
@@ -252,13 +254,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_record_reads_back_as_it_was_written(owner in any_owner(), made in any::<u64>()) {
-            let text = Record::owned(&owner, Mark { made });
+        fn a_record_reads_back_as_it_was_written(owner in any_owner(), passed in any::<u64>()) {
+            let text = Record::owned(&owner, Mark { passed });
             prop_assert_eq!(text.len(), SIZE);
             let Record::Owned(read, mark) = Record::parse(&text) else {
                 return Err(TestCaseError::fail("an owner was written"));
             };
-            prop_assert_eq!(mark.made, made);
+            prop_assert_eq!(mark.passed, passed);
             // The host and the command are cut to their room; everything else is exact.
             prop_assert!(owner.host().starts_with(read.host()));
             prop_assert!(owner.command().starts_with(read.command()));
@@ -316,6 +318,6 @@ mod tests {
         assert_eq!(Record::parse(b"  123  \nhost\n"), Record::Bare(Owner::bare(123)));
         assert_eq!(Record::parse(b"poetry.lock: a file of versions"), Record::Foreign);
         assert_eq!(Record::parse(b"free\n"), Record::Foreign, "a mark is ours only when it says so");
-        assert_eq!(Record::parse(&Record::free(Mark { made: 7 })), Record::Free(Mark { made: 7 }));
+        assert_eq!(Record::parse(&Record::free(Mark { passed: 7 })), Record::Free(Mark { passed: 7 }));
     }
 }

@@ -50,7 +50,7 @@ use std::sync::{Arc, OnceLock};
 use crate::error::{FailureReason, Obstacle};
 use crate::liveness::Liveness;
 use crate::mode::Recovery;
-use crate::owner::{MAX_READ, Owner, Record};
+use crate::owner::{MAX_READ, Mark, Owner, Record};
 use crate::recover::{self, Verdict};
 use crate::scheme::{Attempt, Busy, Request, Waiter};
 use crate::site::Site;
@@ -244,7 +244,7 @@ fn settle_locked(
     };
     let mark = match record {
         Record::Owned(_, mark) | Record::Free(mark) => mark,
-        Record::Bare(_) | Record::Empty | Record::Foreign => Default::default(),
+        Record::Bare(_) | Record::Empty | Record::Foreign => Mark::default(),
     };
     if !place.record_file(form)?.is_some_and(|(_, writable)| writable) {
         // Another user's file: it can't be adopted, but the directory may let us take it away.
@@ -271,8 +271,7 @@ fn settle_locked(
 
 fn held(form: impl Form, request: &Request<'_>, place: Place, filesystem: Filesystem) -> Attempt {
     let owner = if filesystem == Filesystem::Local { kernel_owner(request) } else { request.owner.clone() };
-    let mark = crate::owner::Mark { made: sys::monotonic_ms() };
-    Attempt::Held(Box::new(BatonHold::new(form, request.site, Arc::new(place), owner, mark)))
+    Attempt::Held(Box::new(BatonHold::new(form, request.site, Arc::new(place), owner, Mark::default())))
 }
 
 /// The owner as it is written by one who keeps the inode locked.

@@ -48,7 +48,7 @@ impl Draft {
             // Nobody else knows a fresh file; a sweep of the name alone could look at it.
             return Err(io::ErrorKind::WouldBlock.into());
         }
-        sys::write_start(&draft.file, &Record::owned(request.owner, Mark { made: sys::monotonic_ms() }))?;
+        sys::write_start(&draft.file, &Record::owned(request.owner, Mark::default()))?;
         Ok(draft)
     }
 

@@ -30,8 +30,9 @@ impl Scheme for Flock {
     }
 }
 
+/// The `flock(2)` lock of an inode.
 #[derive(Debug, Clone, Copy)]
-struct WholeFile;
+pub(super) struct WholeFile;
 
 impl KernelLock for WholeFile {
     const READ_ONLY: bool = true;

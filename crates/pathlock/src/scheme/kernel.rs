@@ -20,8 +20,8 @@
 //! # The order
 //!
 //! Waiters sit in the kernel's queue, and announce themselves by a shared lock of a far byte: a
-//! contender that would wait joins the queue behind them, instead of overtaking the one that has
-//! been woken and does not run yet.
+//! contender that would wait joins the queue behind them, and gives way to one that has been woken
+//! and does not run yet (see [`Queue::give_way`]).
 
 use std::fmt;
 use std::fs::File;
@@ -321,6 +321,15 @@ impl<K: KernelLock> Hold for KernelHold<K> {
     }
 }
 
+/// Gives `lock` back if it was there for the asking while others are announced; says whether.
+pub(super) fn give_way(lock: impl KernelLock, file: &File) -> io::Result<bool> {
+    if !lock.try_lock(file)? || !sys::range_is_held(file, ANNOUNCED).unwrap_or(false) {
+        return Ok(false);
+    }
+    lock.unlock(file)?;
+    Ok(true)
+}
+
 #[derive(Debug)]
 struct KernelQueue<K> {
     lock: K,
@@ -344,6 +353,10 @@ impl<K: KernelLock> Queue for KernelQueue<K> {
     fn join(&self) {
         // Where it fails, a newcomer may overtake us: no more than that.
         let _ = sys::range_share(&self.target.file, ANNOUNCED);
+    }
+
+    fn give_way(&self) -> io::Result<bool> {
+        give_way(self.lock, &self.target.file)
     }
 
     fn block(&self) -> io::Result<()> {

@@ -150,7 +150,7 @@ fn fill(request: &Request<'_>, owner: &Owner, path: &Path, filesystem: Filesyste
         sys::lock_wait(&place.inode)?;
     }
     let file = sys::create_new_in(&place.inode, &owner_file_name(owner), request.file_mode.unwrap_or(0o666))?;
-    sys::write_start(&file, &Record::owned(owner, Mark { made: sys::monotonic_ms() }))?;
+    sys::write_start(&file, &Record::owned(owner, Mark::default()))?;
     // The cell is empty: this is its first use.
     let _ = place.record.set((file, true));
     Ok(place)

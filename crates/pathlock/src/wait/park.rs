@@ -11,10 +11,10 @@
 //!
 //! # Invariant
 //!
-//! Waiter and thread share one open file, and with it the kernel lock. So at any time exactly one
-//! of them may act on it, and [`State`] says which, under its mutex: *waiting*: neither; *come*:
-//! the waiter; *abandoned*: the thread, once its call returns. [`Queue::leave`] is called under the
-//! mutex: never by both at once, and never while somebody takes the call over.
+//! Waiter and thread share one open file, and with it the kernel lock. The call itself only ever
+//! gains the lock. Everything that may give it up is done by the one whom [`State`] names, under its
+//! mutex: *waiting*: the thread, before its call; *come*: the waiter; *abandoned*: the waiter as it
+//! leaves, and the thread once its call has returned. So neither gives up what the other acts on.
 
 use std::collections::VecDeque;
 use std::io;
@@ -28,6 +28,9 @@ use crate::sys::{self, Event, ForkLocal};
 
 /// How long an idle thread waits for another call before it ends.
 const IDLE: Duration = Duration::from_secs(1);
+/// How often a newcomer gives way to those who came first: a few times, because one of them may be
+/// stopped, and wait for nothing.
+const COURTESY: u32 = 8;
 const STACK: usize = 256 * 1024;
 
 /// What came of a wait.
@@ -203,6 +206,15 @@ impl Parkers {
     }
 
     fn make(&self, call: &Arc<Call>) {
+        for _ in 0..COURTESY {
+            let state = lock(&call.state);
+            let gave_way = matches!(*state, State::Waiting(_)) && call.queue.give_way().unwrap_or(false);
+            drop(state);
+            if !gave_way {
+                break;
+            }
+            std::thread::yield_now();
+        }
         let result = call.queue.block();
         let mut state = lock(&call.state);
         match &*state {

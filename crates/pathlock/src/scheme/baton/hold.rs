@@ -53,8 +53,10 @@ impl<F: Form> BatonHold<F> {
 
     /// Lets go of a lock that is ours.
     fn pass_on(&self, place: &Place) -> Result<(), Lost> {
-        let free = || place.write(self.form, &Record::free(self.mark));
-        let fresh = sys::monotonic_ms().saturating_sub(self.mark.made) < LONGEST_PASSED_ON;
+        let now = sys::monotonic_ms();
+        let mark = if self.mark.passed == 0 { Mark { passed: now } } else { self.mark };
+        let free = || place.write(self.form, &Record::free(mark));
+        let fresh = now.saturating_sub(mark.passed) < LONGEST_PASSED_ON;
         if self.owner.kernel && F::BATON && fresh && place.is_announced() && free().is_ok() {
             place.let_go(self.form, &self.site, &self.owner);
             return Ok(());

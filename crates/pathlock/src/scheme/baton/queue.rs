@@ -7,6 +7,8 @@ use super::{ANNOUNCED, Form, Place, queued_status, settle};
 use crate::error::Obstacle;
 use crate::owner::Owner;
 use crate::recover;
+use crate::scheme::flock::WholeFile;
+use crate::scheme::kernel::give_way;
 use crate::scheme::{Attempt, Queue, QueueKey, Request, Waiter};
 use crate::site::Site;
 use crate::status::Status;
@@ -48,6 +50,10 @@ impl<F: Form> Queue for BatonQueue<F> {
         if F::BATON && matches!(self.place.record_file(self.form), Ok(Some((_, true)))) {
             let _ = sys::range_share(&self.place.inode, ANNOUNCED);
         }
+    }
+
+    fn give_way(&self) -> io::Result<bool> {
+        give_way(WholeFile, &self.place.inode)
     }
 
     fn block(&self) -> io::Result<()> {
