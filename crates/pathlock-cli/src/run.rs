@@ -57,7 +57,7 @@ pub(crate) fn run(args: &Run) -> Result<i32, Failure> {
 /// Takes the lock at the first go if it is free, and otherwise as the arguments say.
 fn acquire(args: &Run, lock: &AnyLockFile, signals: &Signals) -> Result<Guard, Failure> {
     let token = CancelToken::new().map_err(|error| cannot_prepare("wait", &error))?;
-    let waiting = Arc::new(Waiting::default());
+    let waiting = Arc::new(Waiting::new(args.timeout()));
     // Why we ended the wait ourselves, where no signal did.
     let ended = Arc::new(OnceLock::new());
 

@@ -8,13 +8,14 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
-use pathlock::WaitEvent;
+use pathlock::{Timeout, WaitEvent};
 
 use crate::say::{say, shown};
 
 /// One wait, as people see it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Waiting {
+    timeout: Timeout,
     begun: OnceLock<Begun>,
 }
 
@@ -27,6 +28,10 @@ struct Begun {
 }
 
 impl Waiting {
+    pub(crate) fn new(timeout: Timeout) -> Waiting {
+        Waiting { timeout, begun: OnceLock::new() }
+    }
+
     /// Hears from the library: the wait has begun, the owner has changed, or nothing has.
     pub(crate) fn hear(&self, event: &WaitEvent) {
         let first = self.begun.get().is_none();

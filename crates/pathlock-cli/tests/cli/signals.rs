@@ -2,7 +2,7 @@
 
 use rustix::process::Signal;
 
-use crate::world::{Running, World};
+use crate::world::{Running, WAITING_SHELL, World};
 
 const SIGNALS: [(&str, Signal, i32); 6] = [
     ("TERM", Signal::TERM, 15),
@@ -17,7 +17,7 @@ const SIGNALS: [(&str, Signal, i32); 6] = [
 fn signals_are_passed_on_to_the_command() {
     let world = World::new();
     for (name, signal, _) in SIGNALS {
-        let line = format!("trap 'echo got; exit 9' {name}; echo ready; read x");
+        let line = format!("{WAITING_SHELL} trap 'echo got; exit 9' {name}; echo ready; wait");
         let mut running = Running::start(world.pathlock(["run", "job", "--", "sh", "-c", &line]));
         assert_eq!(running.read_line(), "ready");
         running.signal(signal);
@@ -38,8 +38,8 @@ fn a_command_that_a_passed_on_signal_kills_frees_the_lock() {
 #[test]
 fn the_lock_is_held_until_the_command_has_ended_not_until_it_was_signalled() {
     let world = World::new();
-    let line = "trap 'echo stopping' TERM; echo ready; read x; cat >/dev/null; exit 5";
-    let mut running = Running::start(world.pathlock(["run", "job", "--", "sh", "-c", line]));
+    let line = format!("{WAITING_SHELL} trap 'echo stopping' TERM; echo ready; wait; wait; exit 5");
+    let mut running = Running::start(world.pathlock(["run", "job", "--", "sh", "-c", &line]));
     assert_eq!(running.read_line(), "ready");
     running.signal(Signal::TERM);
     assert_eq!(running.read_line(), "stopping");

@@ -2,42 +2,56 @@
 
 use std::fs::File;
 use std::io::{Read, Write};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
 
-use crate::world::World;
+use crate::world::{WAITING_SHELL, World};
 
 /// The person's side of a terminal, and `command` at work on the other.
 struct Terminal {
     person: File,
-    child: std::process::Child,
+    session: Child,
 }
 
 impl Terminal {
     fn start(command: &Command) -> Terminal {
-        let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
-        grantpt(&master).expect("it is ours");
-        unlockpt(&master).expect("it is ours");
-        let name = ptsname(&master, Vec::new()).expect("it has a name");
-        let slave =
+        let person =
+            openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).expect("a terminal");
+        grantpt(&person).expect("it is ours");
+        unlockpt(&person).expect("it is ours");
+        let name = ptsname(&person, Vec::new()).expect("it has a name");
+        let screen =
             File::options().read(true).write(true).open(name.to_str().expect("text")).expect("it is there");
-        // Makes the terminal the controlling one, so that Ctrl-C becomes a signal.
-        let mut session = Command::new("setsid");
-        session.args(["--ctty", "--wait"]).arg(command.get_program()).args(command.get_args());
-        session.current_dir(command.get_current_dir().expect("a directory")).env("TERM", "xterm");
-        session
-            .stdin(slave.try_clone().expect("a copy"))
-            .stdout(slave.try_clone().expect("a copy"))
-            .stderr(slave);
-        let child = session.spawn().expect("setsid is there");
-        Terminal { person: File::from(master), child }
+        // Otherwise Ctrl-C also drops what the programs have printed in answer to it.
+        let mut modes = tcgetattr(&screen).expect("it is a terminal");
+        modes.local_modes |= LocalModes::NOFLSH;
+        tcsetattr(&screen, OptionalActions::Now, &modes).expect("it is ours");
+        // `--ctty` makes Ctrl-C a signal. The shell outlives the command until the person has read
+        // all there is: the terminal forgets it when the first of its session ends.
+        let session = Command::new("setsid")
+            .args(["--ctty", "--wait", "sh", "-c", r#"trap : INT; "$@"; echo "exit $?."; read x"#, "sh"])
+            .arg(command.get_program())
+            .args(command.get_args())
+            .current_dir(command.get_current_dir().expect("a directory"))
+            .env("TERM", "xterm")
+            .stdin(screen.try_clone().expect("a copy"))
+            .stdout(screen.try_clone().expect("a copy"))
+            .stderr(screen)
+            .spawn()
+            .expect("setsid is there");
+        Terminal { person: File::from(person), session }
+    }
+
+    fn type_in(&mut self, keys: &str) {
+        self.person.write_all(keys.as_bytes()).expect("it is typed");
     }
 
     /// Everything that is shown until `text` is.
     fn read_until(&mut self, text: &str) -> String {
         let mut shown = Vec::new();
-        while !String::from_utf8_lossy(&shown).contains(text) {
+        while !shown.ends_with(text.as_bytes()) {
             let mut byte = [0];
             self.person.read_exact(&mut byte).expect("the terminal is open until its programs have ended");
             shown.extend(byte);
@@ -45,8 +59,13 @@ impl Terminal {
         String::from_utf8_lossy(&shown).into_owned()
     }
 
-    fn code(mut self) -> Option<i32> {
-        self.child.wait().expect("it is our child").code()
+    /// Waits for the command to end with this exit code.
+    fn ends_with(mut self, code: i32) {
+        let rest = self.read_until(".\r\n");
+        assert!(rest.ends_with(&format!("exit {code}.\r\n")), "not {code}: {rest:?}");
+        // Hanging up ends whatever is left of the session.
+        drop(self.person);
+        self.session.wait().expect("it is our child");
     }
 }
 
@@ -56,13 +75,13 @@ fn a_wait_is_one_live_line_that_goes_away() {
     let holder = world.hold(&["job"]);
     let mut terminal = Terminal::start(&world.pathlock(["run", "-w", "1h", "job", "--", "echo", "ran"]));
     let line = terminal.read_until("for ");
-    assert!(line.contains("pathlock: waiting 0 s (3600 s left)"), "{line:?}");
+    assert!(line.contains("pathlock: waiting ") && line.contains(" s left) "), "{line:?}");
     assert_eq!(holder.end().code, 0);
     let rest = terminal.read_until("ran\r\n");
     assert!(!rest.contains("pathlock: got"), "the live line says enough: {rest:?}");
     let cleared = rest.rfind("\u{1b}[2K").expect("the line is cleared");
     assert!(!rest[cleared..].contains("waiting"), "something was left on the line: {rest:?}");
-    assert_eq!(terminal.code(), Some(0));
+    terminal.ends_with(0);
 }
 
 #[test]
@@ -71,9 +90,9 @@ fn ctrl_c_ends_a_wait() {
     let holder = world.hold(&["job"]);
     let mut terminal = Terminal::start(&world.pathlock(["run", "job", "--", "echo", "ran"]));
     terminal.read_until("waiting");
-    terminal.person.write_all(b"\x03").expect("it is typed");
+    terminal.type_in("\x03");
     terminal.read_until("SIGINT");
-    assert_eq!(terminal.code(), Some(130));
+    terminal.ends_with(130);
     assert_eq!(holder.end().code, 0);
 }
 
@@ -81,13 +100,15 @@ fn ctrl_c_ends_a_wait() {
 fn ctrl_c_reaches_the_command_once() {
     let world = World::new();
     // A second one, passed on by pathlock, would have come before the TERM, which is passed on too.
-    let line = "n=0; trap 'n=$((n+1)); echo int' INT; trap 'echo $n times; exit 4' TERM; echo ready; \
-                while :; do read x; test $n = 0 || kill -TERM $PPID; done";
-    let mut terminal = Terminal::start(&world.pathlock(["run", "job", "--", "sh", "-c", line]));
+    let line = format!(
+        "{WAITING_SHELL} n=0; trap 'n=$((n+1)); kill -TERM $PPID' INT; \
+         trap 'echo $n times; exit 4' TERM; echo ready; wait; wait; wait"
+    );
+    let mut terminal = Terminal::start(&world.pathlock(["run", "job", "--", "sh", "-c", &line]));
     terminal.read_until("ready");
-    terminal.person.write_all(b"\x03").expect("it is typed");
+    terminal.type_in("\x03");
     terminal.read_until("1 times");
-    assert_eq!(terminal.code(), Some(4), "the exit code is the command's");
+    terminal.ends_with(4);
 }
 
 #[test]

@@ -51,7 +51,9 @@ fn a_wait_is_told_when_it_begins_and_when_it_ends() {
     let holder = world.hold(&["job"]);
     let mut waiter = Running::start(world.pathlock(["run", "-w", "1h", "job", "--", "echo", "ran"]));
     let begun = waiter.read_error_line();
-    for word in ["pathlock: waiting for ", "job", &format!("held by pid {}", holder.pid()), "at most 3600"] {
+    for word in
+        ["pathlock: waiting for ", "job", &format!("held by pid {}", holder.pid()), ", for at most 3600 s"]
+    {
         assert!(begun.contains(word), "no word of `{word}`: {begun}");
     }
     assert_eq!(holder.end().code, 0);

@@ -12,6 +12,10 @@ use tempfile::TempDir;
 /// A command for `run` that says that it runs, and then lasts until its stdin is closed.
 pub(crate) const UNTIL_EOF: [&str; 4] = ["--", "sh", "-c", "echo $$; cat >/dev/null"];
 
+/// A line of shell before its traps: a `wait` that only signals and the end of stdin can end. Unlike
+/// `read`, `wait` can't miss a signal that comes just before it.
+pub(crate) const WAITING_SHELL: &str = "exec 3<&0; cat <&3 >/dev/null & ";
+
 /// The schemes whose lock a command inherits.
 pub(crate) const INHERITED: [&str; 5] = ["link", "mkdir", "pid", "flock", "ofd"];
 

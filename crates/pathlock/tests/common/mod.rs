@@ -14,52 +14,54 @@ use std::sync::{Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use pathlock::{AnyLockFile, Lock, LockError, SCHEME_NAMES, Scheme, scheme_named};
+use pathlock::{AnyLockFile, Lock, LockError, SCHEME_NAMES, scheme_named};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
+pub(crate) mod shim;
+
 /// More than any step takes on a machine that is busy; a test that needs it all has failed.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The lock of `path` in the scheme called `scheme`.
-pub fn lock_of(scheme: &str, path: impl AsRef<Path>) -> AnyLockFile {
+pub(crate) fn lock_of(scheme: &str, path: impl AsRef<Path>) -> AnyLockFile {
     Lock::with_scheme(path, scheme_named(scheme).expect("it is the name of a scheme"))
 }
 
 /// A directory of its own for one test, and a path in it to be locked in one scheme.
-pub struct Place {
-    pub scheme: &'static str,
+pub(crate) struct Place {
+    pub(crate) scheme: &'static str,
     directory: TempDir,
 }
 
 impl Place {
-    pub fn new(scheme: &'static str) -> Place {
+    pub(crate) fn new(scheme: &'static str) -> Place {
         Place { scheme, directory: tempfile::tempdir().expect("a temporary directory") }
     }
 
-    pub fn lock(&self) -> AnyLockFile {
+    pub(crate) fn lock(&self) -> AnyLockFile {
         lock_of(self.scheme, self.path())
     }
 
-    pub fn directory(&self) -> &Path {
+    pub(crate) fn directory(&self) -> &Path {
         self.directory.path()
     }
 
     /// What is locked.
-    pub fn path(&self) -> PathBuf {
+    pub(crate) fn path(&self) -> PathBuf {
         self.join("res")
     }
 
-    pub fn lock_file(&self) -> PathBuf {
+    pub(crate) fn lock_file(&self) -> PathBuf {
         self.lock().lock_file().to_owned()
     }
 
-    pub fn join(&self, name: impl AsRef<Path>) -> PathBuf {
+    pub(crate) fn join(&self, name: impl AsRef<Path>) -> PathBuf {
         self.directory().join(name)
     }
 
     /// What is in the directory, in order.
-    pub fn names(&self) -> Vec<String> {
+    pub(crate) fn names(&self) -> Vec<String> {
         let entries = fs::read_dir(self.directory()).expect("the directory can be listed");
         let mut names: Vec<String> = entries
             .map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned())
@@ -69,19 +71,19 @@ impl Place {
     }
 
     /// Whether something has the lock file's name.
-    pub fn has_lock_file(&self) -> bool {
+    pub(crate) fn has_lock_file(&self) -> bool {
         fs::symlink_metadata(self.lock_file()).is_ok()
     }
 
     /// A child that holds the lock until it hears a line, and says so.
-    pub fn holder(&self) -> Child {
+    pub(crate) fn holder(&self) -> Child {
         let mut child = Child::start("hold", self.args());
         assert_eq!(child.line(), "held", "{self}: the child acquires a lock that is free");
         child
     }
 
     /// What tells a child where the lock is.
-    pub fn args(&self) -> [String; 2] {
+    pub(crate) fn args(&self) -> [String; 2] {
         [self.scheme.to_owned(), self.path().to_str().expect("a plain path").to_owned()]
     }
 }
@@ -93,7 +95,7 @@ impl fmt::Display for Place {
 }
 
 /// A place for each of `schemes` in each directory that is named for tests: they are on different filesystems.
-pub fn places(schemes: &[&'static str]) -> Vec<Place> {
+pub(crate) fn places(schemes: &[&'static str]) -> Vec<Place> {
     let named = std::env::var_os("PATHLOCK_TEST_DIRS").unwrap_or_default();
     let mut parents: Vec<PathBuf> = std::env::split_paths(&named).filter(|dir| dir.is_absolute()).collect();
     if parents.is_empty() {
@@ -109,18 +111,18 @@ pub fn places(schemes: &[&'static str]) -> Vec<Place> {
 }
 
 /// A place for every scheme in every directory.
-pub fn everywhere() -> Vec<Place> {
+pub(crate) fn everywhere() -> Vec<Place> {
     places(SCHEME_NAMES)
 }
 
 /// Keeps what is measured from being disturbed by the other tests of the same binary.
-pub fn alone() -> MutexGuard<'static, ()> {
+pub(crate) fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Looks again and again until `met`: for what only the kernel's tables show.
-pub fn until(what: &str, mut met: impl FnMut() -> bool) {
+pub(crate) fn until(what: &str, mut met: impl FnMut() -> bool) {
     let began = Instant::now();
     while !met() {
         assert!(began.elapsed() < PATIENCE, "it never came about that {what}");
@@ -129,7 +131,7 @@ pub fn until(what: &str, mut met: impl FnMut() -> bool) {
 }
 
 /// Runs `body`, and fails when it takes unreasonably long: what must not hang is seen to hang.
-pub fn within<T: Send + 'static>(what: &str, body: impl FnOnce() -> T + Send + 'static) -> T {
+pub(crate) fn within<T: Send + 'static>(what: &str, body: impl FnOnce() -> T + Send + 'static) -> T {
     let (done, is_done) = mpsc::channel();
     let thread = thread::spawn(move || {
         let _ = done.send(body());
@@ -145,7 +147,7 @@ pub fn within<T: Send + 'static>(what: &str, body: impl FnOnce() -> T + Send + '
 }
 
 /// How many waiters the kernel has in the queues of the inode at `path`.
-pub fn queued(path: &Path) -> usize {
+pub(crate) fn queued(path: &Path) -> usize {
     use std::os::unix::fs::MetadataExt;
     let Ok(inode) = fs::symlink_metadata(path).map(|metadata| metadata.ino()) else { return 0 };
     let locks = fs::read_to_string("/proc/locks").expect("the kernel's table of locks");
@@ -154,30 +156,62 @@ pub fn queued(path: &Path) -> usize {
 }
 
 /// Half a millisecond of work: the one pause in these tests, and it stands for what a lock's owner does.
-pub fn work() {
+pub(crate) fn work() {
     let _ = rustix::thread::nanosleep(&rustix::thread::Timespec { tv_sec: 0, tv_nsec: 500_000 });
 }
 
 /// Does what only a person does: takes away what has the name.
-pub fn remove(path: impl AsRef<Path>) {
+pub(crate) fn remove(path: impl AsRef<Path>) {
     let path = path.as_ref();
     let directory = fs::symlink_metadata(path).expect("it is there to be removed").is_dir();
     #[expect(clippy::disallowed_methods, reason = "the test plays the person who removes things by hand")]
     if directory { fs::remove_dir_all(path) } else { fs::remove_file(path) }.expect("it can be removed");
 }
 
-pub fn median(mut values: Vec<Duration>) -> Duration {
+/// How long ago the machine was booted: a clock that all processes share.
+pub(crate) fn now() -> Duration {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    Duration::try_from(now).expect("it does not run before the boot")
+}
+
+/// Waits until the thread `tid` of process `pid` sleeps in the kernel.
+pub(crate) fn until_asleep(pid: u32, tid: u64) {
+    let path = format!("/proc/{pid}/task/{tid}/stat");
+    until("the waiter sleeps", || {
+        let stat = fs::read_to_string(&path).expect("the thread lives");
+        stat.rsplit_once(')').is_some_and(|(_, fields)| fields.trim_start().starts_with('S'))
+    });
+}
+
+/// How often the threads of a process that live now have gone to sleep so far.
+pub(crate) fn switches(pid: u32) -> u64 {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).expect("Linux");
+    let of_task = |task: fs::DirEntry| {
+        // A thread may end while it is looked at.
+        let status = fs::read_to_string(task.path().join("status")).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+        line.map_or(0, |count| count.trim().parse::<u64>().expect("a number"))
+    };
+    tasks.map(|task| of_task(task.expect("an entry"))).sum()
+}
+
+/// The calling thread, as the system numbers it.
+pub(crate) fn tid() -> u64 {
+    rustix::thread::gettid().as_raw_nonzero().get().unsigned_abs().into()
+}
+
+pub(crate) fn median(mut values: Vec<Duration>) -> Duration {
     values.sort();
     values[values.len() / 2]
 }
 
 /// Whether `result` says that the lock is another's, at once or after a wait.
-pub fn is_busy<T>(result: &Result<T, LockError>) -> bool {
+pub(crate) fn is_busy<T>(result: &Result<T, LockError>) -> bool {
     matches!(result, Err(LockError::AlreadyLocked(_) | LockError::LockTimeout(_)))
 }
 
 /// A process that talks in lines.
-pub struct Child {
+pub(crate) struct Child {
     process: Process,
     stdin: Option<ChildStdin>,
     stdout: BufReader<ChildStdout>,
@@ -185,11 +219,11 @@ pub struct Child {
 
 impl Child {
     /// This test binary again, in the role that its test `child` knows by that name.
-    pub fn start(role: &str, args: impl IntoIterator<Item = impl Into<String>>) -> Child {
+    pub(crate) fn start(role: &str, args: impl IntoIterator<Item = impl Into<String>>) -> Child {
         Child::spawn(Child::command(role, args))
     }
 
-    pub fn command(role: &str, args: impl IntoIterator<Item = impl Into<String>>) -> Command {
+    pub(crate) fn command(role: &str, args: impl IntoIterator<Item = impl Into<String>>) -> Command {
         let args: Vec<String> = args.into_iter().map(Into::into).collect();
         let mut command = Command::new(std::env::current_exe().expect("the path of this binary"));
         command.args(["--exact", "child", "--nocapture"]);
@@ -197,7 +231,7 @@ impl Child {
         command
     }
 
-    pub fn spawn(mut command: Command) -> Child {
+    pub(crate) fn spawn(mut command: Command) -> Child {
         let piped = command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut process = piped.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
         Child {
@@ -207,12 +241,12 @@ impl Child {
         }
     }
 
-    pub fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.process.id()
     }
 
     /// The next line that it says; `None` when it has ended.
-    pub fn next_line(&mut self) -> Option<String> {
+    pub(crate) fn next_line(&mut self) -> Option<String> {
         let mut line = String::new();
         loop {
             line.clear();
@@ -226,28 +260,28 @@ impl Child {
         }
     }
 
-    pub fn line(&mut self) -> String {
+    pub(crate) fn line(&mut self) -> String {
         self.next_line().expect("it says something before it ends")
     }
 
     /// Has it hear a line.
-    pub fn tell(&mut self, line: &str) {
+    pub(crate) fn tell(&mut self, line: &str) {
         let stdin = self.stdin.as_mut().expect("its input is open");
         writeln!(stdin, "{line}").expect("it listens");
     }
 
-    pub fn signal(&self, signal: Signal) {
+    pub(crate) fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.process), signal).expect("it has not been waited for");
     }
 
     /// `kill -9`, and the end of it.
-    pub fn kill(mut self) {
+    pub(crate) fn kill(mut self) {
         self.signal(Signal::KILL);
         self.process.wait().expect("it is our child");
     }
 
     /// Closes its input and waits for it to end well.
-    pub fn end(mut self) {
+    pub(crate) fn end(mut self) {
         self.stdin = None;
         while self.next_line().is_some() {}
         let status = self.process.wait().expect("it is our child");
@@ -263,10 +297,10 @@ impl Drop for Child {
 }
 
 /// The roles of a child: a name, and what is done with the arguments.
-pub type Roles = [(&'static str, fn(&[&str]))];
+pub(crate) type Roles = [(&'static str, fn(&[&str]))];
 
 /// What each binary's test `child` does: nothing, unless this process is a child.
-pub fn play(roles: &Roles) {
+pub(crate) fn play(roles: &Roles) {
     let Ok(role) = std::env::var("PATHLOCK_TEST_ROLE") else { return };
     let args = std::env::var("PATHLOCK_TEST_ARGS").expect("a role comes with arguments");
     let args: Vec<&str> = args.split('\n').collect();
@@ -277,7 +311,7 @@ pub fn play(roles: &Roles) {
 }
 
 /// In a child: says a line to the parent.
-pub fn say(line: impl fmt::Display) {
+pub(crate) fn say(line: impl fmt::Display) {
     // The harness may have begun a line of its own.
     let text = format!("\n@ {line}\n");
     let mut stdout = std::io::stdout().lock();
@@ -285,12 +319,12 @@ pub fn say(line: impl fmt::Display) {
 }
 
 /// In a child: waits for the parent's next line; `None` when there will be none.
-pub fn hear() -> Option<String> {
+pub(crate) fn hear() -> Option<String> {
     std::io::stdin().lines().next().map(|line| line.expect("the parent writes text"))
 }
 
 /// The role `hold`: acquires, says `held`, and releases when it hears a line or the end.
-pub fn hold(args: &[&str]) {
+pub(crate) fn hold(args: &[&str]) {
     let guard = lock_of(args[0], args[1]).acquire().expect("the lock is free, or will be");
     say("held");
     hear();
@@ -300,7 +334,7 @@ pub fn hold(args: &[&str]) {
 }
 
 /// A program of Python's, or of the shell: it says lines by writing `@ ` before them.
-pub fn program(name: impl AsRef<OsStr>, args: &[&str]) -> Child {
+pub(crate) fn program(name: impl AsRef<OsStr>, args: &[&str]) -> Child {
     let mut command = Command::new(name);
     command.args(args);
     Child::spawn(command)

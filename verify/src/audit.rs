@@ -1,0 +1,160 @@
+//! The auditor: it says who is in the critical section, and does not ask the lock under test.
+//!
+//! Whoever enters takes a POSIX record lock (`F_SETLK`, see fcntl_locking(2)) on a file in another
+//! directory, without waiting. If it is taken, another process is inside: a violation.
+//!
+//! # Why a POSIX lock
+//!
+//! An entry must not outlive its process, however that dies; so the kernel must keep it. And it
+//! must end *before* the lock under test does: else the next holder would meet the entry of a
+//! process that is dead, and be accused wrongly. A dying process gives up its POSIX locks when it
+//! closes its descriptors, and locks of open files (`flock(2)`, `F_OFD_SETLK`) only when all
+//! descriptors have been closed and the files are released; it is seen to be dead after that. So a
+//! POSIX lock goes first, whatever the descriptors' numbers. No scheme of the library uses one.
+//!
+//! # The log
+//!
+//! Each entry and each regular exit appends one byte to a log. Since they are made by one process
+//! at a time, an entry that follows an entry follows a holder that died inside.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rustix::fs::{FlockOperation, fcntl_lock};
+use rustix::io::Errno;
+
+const ENTERED: u8 = b'E';
+const LEFT: u8 = b'L';
+
+/// One process's way to the auditor. It must be opened once in a process and kept: closing any
+/// descriptor of the gate gives up a POSIX lock.
+#[derive(Debug)]
+pub struct Auditor {
+    gate: File,
+    log: File,
+    violations: File,
+    errors: File,
+    slow: File,
+}
+
+impl Auditor {
+    /// Opens the auditor's files in `directory`, making those that are missing.
+    ///
+    /// # Errors
+    /// When they can't be opened.
+    pub fn open(directory: &Path) -> io::Result<Auditor> {
+        let append = |name: &str| OpenOptions::new().append(true).create(true).open(directory.join(name));
+        Ok(Auditor {
+            gate: OpenOptions::new().write(true).create(true).truncate(false).open(directory.join("gate"))?,
+            log: append("log")?,
+            violations: append("violations")?,
+            errors: append("errors")?,
+            slow: append("slow")?,
+        })
+    }
+
+    /// Says that this process has entered the critical section.
+    ///
+    /// # Errors
+    /// When the auditor can't do its work.
+    pub fn enter(&mut self) -> io::Result<()> {
+        match fcntl_lock(&self.gate, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => {}
+            Err(Errno::AGAIN | Errno::ACCESS) => {
+                let line = format!("process {} entered while another was inside\n", std::process::id());
+                self.violations.write_all(line.as_bytes())?;
+            }
+            Err(error) => return Err(error.into()),
+        }
+        self.log.write_all(&[ENTERED])
+    }
+
+    /// Says that this process is about to release the lock.
+    ///
+    /// # Errors
+    /// When the auditor can't do its work.
+    pub fn leave(&mut self) -> io::Result<()> {
+        self.log.write_all(&[LEFT])?;
+        Ok(fcntl_lock(&self.gate, FlockOperation::Unlock)?)
+    }
+
+    /// Writes down what should not have happened, on one line.
+    ///
+    /// # Errors
+    /// When it can't be written.
+    pub fn report(&mut self, what: &str) -> io::Result<()> {
+        let line = format!("process {}: {}\n", std::process::id(), what.replace('\n', " "));
+        self.errors.write_all(line.as_bytes())
+    }
+
+    /// Writes down that a wait has lasted so long that its wake-up was missed, it seems.
+    ///
+    /// # Errors
+    /// When it can't be written.
+    pub fn report_slow(&mut self, waited: Duration) -> io::Result<()> {
+        self.slow.write_all(format!("{:.1}\n", waited.as_secs_f64()).as_bytes())
+    }
+}
+
+/// What the auditor has seen.
+#[derive(Debug, Default)]
+pub struct Findings {
+    /// Entries into the critical section.
+    pub acquisitions: usize,
+    /// Entries that followed a holder which died inside.
+    pub recovered: usize,
+    /// Entries while another was inside, one line each.
+    pub violations: Vec<String>,
+    /// What else should not have happened, one line each.
+    pub errors: Vec<String>,
+    /// Waits that seem to have missed their wake-up.
+    pub slow: usize,
+}
+
+impl Findings {
+    /// Reads what has been written in `directory`.
+    ///
+    /// # Errors
+    /// When it can't be read.
+    pub fn read(directory: &Path) -> io::Result<Findings> {
+        let log = std::fs::read(directory.join("log"))?;
+        let lines = |name: &str| -> io::Result<Vec<String>> {
+            Ok(std::fs::read_to_string(directory.join(name))?.lines().map(str::to_owned).collect())
+        };
+        Ok(Findings {
+            acquisitions: log.iter().filter(|&&byte| byte == ENTERED).count(),
+            recovered: log.windows(2).filter(|pair| pair == &[ENTERED, ENTERED]).count(),
+            violations: lines("violations")?,
+            errors: lines("errors")?,
+            slow: lines("slow")?.len(),
+        })
+    }
+}
+
+/// Where the log is: as long as it grows, the lock is acquired.
+#[must_use]
+pub fn log_path(directory: &Path) -> PathBuf {
+    directory.join("log")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_after_an_entry_is_a_recovery() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let mut auditor = Auditor::open(dir.path()).expect("the auditor's files");
+        for leaves in [true, false, false, true] {
+            auditor.enter().expect("the gate is this process's");
+            if leaves {
+                auditor.leave().expect("it can be left");
+            }
+        }
+        let findings = Findings::read(dir.path()).expect("the findings");
+        assert_eq!((findings.acquisitions, findings.recovered), (4, 2), "two entries followed a death");
+        assert!(findings.violations.is_empty(), "a process does not meet itself: {findings:?}");
+    }
+}

@@ -1,0 +1,50 @@
+//! What proves the claims of Pathlock, by trying to break them.
+//!
+//! - [`exclusion`]: many processes acquire and release one lock and are killed at random, while an
+//!   [auditor](audit) outside of the lock watches that no two are inside at once. A [`broken`]
+//!   scheme shows that the auditor would notice.
+//! - `tests/crash_points.rs`: a process is killed before every system call of an acquisition, a
+//!   release, a hand-over and a recovery; [`strace`] does it.
+//! - `tests/faults.rs`: every one of those calls fails with every error it may return.
+//!
+//! The binary `pathlock-verify` is both what people run and what these start as children.
+//!
+//! All of it is for Linux: elsewhere this library is empty.
+
+#![cfg(target_os = "linux")]
+#![forbid(unsafe_code)]
+
+pub mod actor;
+pub mod args;
+pub mod audit;
+pub mod broken;
+pub mod cycle;
+pub mod exclusion;
+pub mod filesystem;
+pub mod herd;
+pub mod pace;
+pub mod program;
+pub mod random;
+pub mod scene;
+pub mod strace;
+pub mod worker;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use pathlock::{AnyLockFile, Scheme, scheme_named};
+
+/// The lock of `path` with the scheme of that name: one of the library's, or the [`broken`] one.
+///
+/// # Errors
+/// When there is no scheme of that name.
+pub fn lock(scheme: &str, path: &Path) -> Result<AnyLockFile, String> {
+    let scheme: Arc<dyn Scheme> = match scheme_named(scheme) {
+        Some(scheme) => scheme,
+        None if scheme == broken::NAME => Arc::new(broken::Broken),
+        None => {
+            return Err(format!("there is no scheme `{scheme}`: give one of {:?}", pathlock::SCHEME_NAMES));
+        }
+    };
+    Ok(AnyLockFile::with_scheme(path, scheme))
+}
