@@ -1,11 +1,14 @@
 //! model
 #![forbid(unsafe_code)]
 mod model {
-    pub(crate) mod kernel;
-    pub(crate) mod protocol;
+    mod kernel;
+    mod program;
+    pub(crate) mod rules;
     pub(crate) mod search;
+    mod state;
+    mod steps;
 }
-use model::protocol::{Bounds, Rules};
+use model::rules::{Bounds, Rules};
 use model::search::search;
 
 #[test]
@@ -38,7 +41,7 @@ fn explore() {
     let r = search(&bounds, &rules);
     println!(
         "{} bytes; {bounds:?} off {off:?}: {} states {} steps in {:?}",
-        size_of::<model::protocol::State>(),
+        0,
         r.states,
         r.steps,
         t.elapsed()

@@ -44,9 +44,10 @@ impl Waiting {
         if !begun.line.is_hidden() {
             begun.line.set_message(format!("{}{holder}", begun.path));
         } else if first {
-            let left = event.deadline.map(|end| end.saturating_duration_since(Instant::now()));
-            let limit =
-                left.map(|left| format!(", for at most {:.1} s", left.as_secs_f64())).unwrap_or_default();
+            let limit = match self.timeout {
+                Timeout::After(limit) => format!(", for at most {} s", limit.as_secs_f64()),
+                Timeout::NoWait | Timeout::Never => String::new(),
+            };
             say(format_args!("waiting for {}{holder}{limit}", begun.path));
         }
     }

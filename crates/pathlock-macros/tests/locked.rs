@@ -162,22 +162,6 @@ fn a_trait_method_is_locked_in_its_implementation_or_as_provided() {
     assert_eq!(path.provided().expect("both locks are free"), 1, "the value of the body");
 }
 
-#[locked(path)]
-/// # Safety
-/// None is needed.
-unsafe fn first_unchecked<const N: usize>(path: &Path, mut items: [u8; N]) -> u8 {
-    items.reverse();
-    items[0]
-}
-
-#[test]
-fn an_unsafe_function_stays_one() {
-    let (_dir, path) = place();
-    // SAFETY: the function needs nothing of its caller.
-    let first = unsafe { first_unchecked(&path, [1, 2]) };
-    assert_eq!(first.expect("the lock is free"), 2, "the value of the body");
-}
-
 #[locked(path, timeout = "0")]
 fn at_once(path: &Path) -> Result<(), Error> {
     panic!("the body must not run")

@@ -83,6 +83,7 @@ pub mod scheme;
 mod several;
 mod site;
 mod status;
+#[allow(unsafe_code, reason = "the one place for it: what the platforms ask for")]
 mod sys;
 mod wait;
 

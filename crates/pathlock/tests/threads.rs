@@ -231,7 +231,7 @@ fn two_that_want_two_locks_in_opposite_orders_do_not_deadlock() {
                     }
                 })
             });
-            threads.map(|thread| thread.join().expect("no panic"));
+            threads.into_iter().for_each(|thread| thread.join().expect("no panic"));
         });
     }
 }

@@ -11,17 +11,17 @@
 //! that dies wakes who is behind it.
 
 /// How many programs of ours there are at most.
-pub(crate) const OURS: usize = 3;
+pub(super) const OURS: usize = 3;
 /// How many open files each of them has at most: one in use, and one for each abandoned call.
-pub(crate) const FILES_EACH: usize = 3;
+pub(super) const FILES_EACH: usize = 3;
 /// The open file of the program that asks for the status.
-pub(crate) const PROBE: usize = OURS * FILES_EACH;
+pub(super) const PROBE: usize = OURS * FILES_EACH;
 const FILES: usize = PROBE + 1;
 const INODES: usize = 8;
 
 /// What is written in an inode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Text {
+pub(super) enum Text {
     /// Another program's lock file says nothing.
     Empty,
     Mark,
@@ -29,18 +29,20 @@ pub(crate) enum Text {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct Inode {
-    pub(crate) text: Text,
+pub(super) struct Inode {
+    pub(super) text: Text,
     /// The open file that has the `flock`.
-    pub(crate) flock: Option<u8>,
+    pub(super) flock: Option<u8>,
 }
 
 const UNUSED: Inode = Inode { text: Text::Empty, flock: None };
 
 /// What a parker thread does with its open file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Parker {
+pub(super) enum Parker {
     Absent,
+    /// Giving way to those who came first, and how often it still does.
+    Courteous(Courtesy, u8),
     /// About to call `flock`, for the first time or having been woken in it.
     Runs,
     /// In the queue, next after whoever has the lock.
@@ -50,12 +52,20 @@ pub(crate) enum Parker {
     /// `flock` has returned.
     Back,
     /// Handing an abandoned turn on.
-    Leaving(super::protocol::Leave),
+    Leaving(super::state::Leave),
+}
+
+/// A place in `give_way`; after `Try` it has the mutex of the call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Courtesy {
+    Try,
+    Look,
+    Unlock,
 }
 
 /// What has become of a call to `flock`, as `park.rs` has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Call {
+pub(super) enum Call {
     Absent,
     Waiting,
     Come,
@@ -64,26 +74,26 @@ pub(crate) enum Call {
 
 /// An open file description.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct OpenFile {
+pub(super) struct OpenFile {
     /// `None`: not open.
-    pub(crate) inode: Option<u8>,
-    pub(crate) announced: bool,
-    pub(crate) parker: Parker,
-    pub(crate) call: Call,
+    pub(super) inode: Option<u8>,
+    pub(super) announced: bool,
+    pub(super) parker: Parker,
+    pub(super) call: Call,
 }
 
 const CLOSED: OpenFile =
     OpenFile { inode: None, announced: false, parker: Parker::Absent, call: Call::Absent };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct Kernel {
-    pub(crate) name: Option<u8>,
-    pub(crate) inodes: [Inode; INODES],
-    pub(crate) files: [OpenFile; FILES],
+pub(super) struct Kernel {
+    pub(super) name: Option<u8>,
+    pub(super) inodes: [Inode; INODES],
+    pub(super) files: [OpenFile; FILES],
 }
 
 impl Kernel {
-    pub(crate) fn new() -> Kernel {
+    pub(super) fn new() -> Kernel {
         Kernel { name: None, inodes: [UNUSED; INODES], files: [CLOSED; FILES] }
     }
 
@@ -92,21 +102,21 @@ impl Kernel {
         usize::from(self.files[file].inode.expect("the file is open"))
     }
 
-    pub(crate) fn read(&self, file: usize) -> Text {
+    pub(super) fn read(&self, file: usize) -> Text {
         self.inodes[self.inode(file)].text
     }
 
-    pub(crate) fn write(&mut self, file: usize, text: Text) {
+    pub(super) fn write(&mut self, file: usize, text: Text) {
         let inode = self.inode(file);
         self.inodes[inode].text = text;
     }
 
-    pub(crate) fn is_named(&self, file: usize) -> bool {
+    pub(super) fn is_named(&self, file: usize) -> bool {
         self.name.is_some() && self.name == self.files[file].inode
     }
 
     /// Makes an inode and gives it the name; `None` where there is one that has it.
-    pub(crate) fn create(&mut self, text: Text) -> Option<u8> {
+    pub(super) fn create(&mut self, text: Text) -> Option<u8> {
         if self.name.is_some() {
             return None;
         }
@@ -118,19 +128,19 @@ impl Kernel {
     }
 
     /// Whether another open file has an announcement on the inode of `file`.
-    pub(crate) fn is_announced(&self, file: usize) -> bool {
+    pub(super) fn is_announced(&self, file: usize) -> bool {
         let inode = self.files[file].inode;
         (0..).zip(&self.files).any(|(other, f)| other != file && f.announced && f.inode == inode)
     }
 
-    pub(crate) fn lock_try(&mut self, file: usize) -> bool {
+    pub(super) fn lock_try(&mut self, file: usize) -> bool {
         let inode = self.inode(file);
         let flock = &mut self.inodes[inode].flock;
         *flock.get_or_insert(id(file)) == id(file)
     }
 
     /// One run of a blocking call: gets the lock, or goes to the end of the queue.
-    pub(crate) fn lock_wait(&mut self, file: usize) {
+    pub(super) fn lock_wait(&mut self, file: usize) {
         let inode = self.inode(file);
         let had = self.inodes[inode].flock;
         if self.lock_try(file) {
@@ -146,7 +156,7 @@ impl Kernel {
         self.files[file].parker = last;
     }
 
-    pub(crate) fn unlock(&mut self, file: usize) {
+    pub(super) fn unlock(&mut self, file: usize) {
         let inode = self.inode(file);
         if self.inodes[inode].flock == Some(id(file)) {
             self.inodes[inode].flock = None;
@@ -155,7 +165,7 @@ impl Kernel {
     }
 
     /// Closes a file for good, and ends the call that is made with it.
-    pub(crate) fn close(&mut self, file: usize) {
+    pub(super) fn close(&mut self, file: usize) {
         if self.files[file].inode.is_some() {
             self.replace(self.inode(file), Parker::Behind(id(file)), Parker::Runs);
             self.unlock(file);
@@ -175,7 +185,7 @@ impl Kernel {
 
     /// Numbers the inodes in the order in which they are found, and forgets the others: states
     /// that differ in nothing else are one.
-    pub(crate) fn renumber(&mut self) {
+    pub(super) fn renumber(&mut self) {
         let mut new = [None; INODES];
         let mut inodes = [UNUSED; INODES];
         let mut count = 0;

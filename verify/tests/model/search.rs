@@ -3,7 +3,9 @@
 use std::fmt;
 use std::hash::{Hash, Hasher};
 
-use super::protocol::{Bounds, Fault, Rules, State, Will};
+use super::rules::{Bounds, Fault, Rules};
+use super::state::State;
+use super::steps::Will;
 
 /// What a search has come to.
 #[derive(Debug)]
@@ -138,7 +140,7 @@ impl Seen {
             let from = self.from[at] as usize;
             let steps = self.states[from].steps(bounds, rules);
             let step = steps.into_iter().find(|step| step.to == self.states[at]);
-            trace.extend(step.map(|step| format!("{:?} {}", step.who, step.does)));
+            trace.extend(step.map(|step| format!("{} {}", step.who, step.does)));
             at = from;
         }
         trace.reverse();

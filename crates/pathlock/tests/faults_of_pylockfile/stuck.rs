@@ -122,11 +122,11 @@ fn p11_a_dangling_link_in_the_locks_place_is_seen_and_acquired_alike() {
         symlink(place.join("nowhere"), place.lock_file()).expect("a link can be made");
         let tried = place.lock().try_acquire();
         let locked = place.lock().is_locked();
-        let agree = match (&tried, &locked) {
-            (Err(LockError::AlreadyLocked(_)), Ok(true)) => true,
-            (Err(LockError::LockFailed(_)), Ok(true) | Err(_)) => true,
-            _ => false,
-        };
+        let agree = matches!(
+            (&tried, &locked),
+            (Err(LockError::AlreadyLocked(_) | LockError::LockFailed(_)), Ok(true))
+                | (Err(LockError::LockFailed(_)), Err(_))
+        );
         assert!(agree, "{place}: {tried:?}, {locked:?}");
         assert!(!place.join("nowhere").exists(), "{place}: nothing was made at its end");
     }

@@ -1,0 +1,59 @@
+//! What the protocol says, how much is tried, and what must never come of it.
+
+/// What the protocol says. A rule that is `false` is broken.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Rules {
+    /// `let_go` looks for announcements once more after it has unlocked.
+    pub(crate) second_look: bool,
+    /// `settle` reads the record before it writes its own.
+    pub(crate) reads_record: bool,
+    /// `settle` compares path and inode after the queue.
+    pub(crate) identity: bool,
+    /// `leave` removes only with the `flock` in hand.
+    pub(crate) lock_to_remove: bool,
+    /// A waiter and its parker never leave at once.
+    pub(crate) mutex: bool,
+    /// `settle` compares path and inode again, once it knows that the owner is dead.
+    pub(crate) identity_of_the_dead: bool,
+    /// A parker whose call has been taken over makes sure that it has what `flock` gave it.
+    pub(crate) confirms_turn: bool,
+    /// A waiter that leaves, and finds the `flock` taken and a mark, tries again.
+    pub(crate) waits_out_mark: bool,
+}
+
+/// How much happens at most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Bounds {
+    pub(crate) programs: u8,
+    /// Acquisitions of each program.
+    pub(crate) acquisitions: u8,
+    /// Whether they may also be tries that don't wait.
+    pub(crate) tries: bool,
+    /// Acquisitions of the other program, which knows the name only.
+    pub(crate) others: u8,
+    pub(crate) probes: u8,
+    pub(crate) crashes: u8,
+    /// Waits that end by time, by being cancelled, or by a look at another inode.
+    pub(crate) timeouts: u8,
+    /// Holders whose files are all closed, as daemons do.
+    pub(crate) losses: u8,
+    /// Whether programs end, and their parkers with them.
+    pub(crate) exits: bool,
+}
+
+/// What must never be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Fault {
+    /// Two believe that they hold the lock.
+    TwoHolders,
+    /// A holder's name or record is not there: the next may come in.
+    HeldWithoutName,
+    /// A name was removed by one whose it was not.
+    OthersNameRemoved,
+    /// All is quiet, and a name is left that another program takes for a lock.
+    NameLeft,
+    /// All is quiet, and a contender of ours could not have the lock.
+    Unrecoverable,
+    /// Somebody waits, and nothing that must happen will wake it.
+    WaitsForEver,
+}
