@@ -6,7 +6,8 @@
 
 use std::ffi::OsStr;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::owner::{Owner, my_identity};
@@ -76,9 +77,33 @@ fn is_dead_litter(site: &Site, name: &OsStr) -> bool {
     }
 }
 
+/// Takes the lock's name away from what has it, if `is_it` says so of that thing, and removes it.
+///
+/// To look and then to remove would be two steps, and the lock could change hands between them. So
+/// the name is taken away in one step, from whatever has it; and given back if that was another's.
+/// A name that a third has made in that moment stays: nobody's name is ever taken over.
+pub(crate) fn remove_if(
+    site: &Site,
+    owner: &Owner,
+    is_it: impl FnOnce(&Path) -> io::Result<bool>,
+) -> io::Result<bool> {
+    let aside = fresh_name(site, owner);
+    match sys::rename(site.lock_file(), &aside) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        result => result?,
+    }
+    let answer = is_it(&aside);
+    if matches!(answer, Ok(true)) {
+        discard(&aside);
+    } else {
+        sys::rename_new(&aside, site.lock_file())?;
+    }
+    answer
+}
+
 /// Removes a file or directory of ours that has such a name. What others have put into the
 /// directory stays, and the directory with it.
-pub(crate) fn discard(path: &std::path::Path) {
+pub(crate) fn discard(path: &Path) {
     match sys::stat_at(path).ok().flatten().map(|stat| stat.kind) {
         Some(Kind::Directory) => {
             if let Ok(directory) = sys::open_directory(path) {

@@ -10,7 +10,7 @@ use std::time::Duration;
 use pathlock::{FailureReason, LockError, Ownership, Reentry, Timeout, acquire_all};
 
 mod common;
-use common::{Place, everywhere, is_busy, lock_of, within};
+use common::{PATIENCE, Place, assert_free, everywhere, is_busy, lock_of, within};
 
 const SHORT: Duration = Duration::from_millis(20);
 
@@ -41,7 +41,7 @@ fn threads_that_share_a_handle_take_turns() {
             let released = waiter.join().expect("no panic").expect("the waiter gets it");
             released.expect("and it was the waiter's");
         });
-        assert!(!lock.is_locked().expect("it can be looked at"), "{place}: everybody has let go");
+        assert_free(&lock);
     }
 }
 
@@ -197,7 +197,7 @@ fn of_64_threads_with_a_timeout_each_gets_its_turn_or_is_told() {
         let patient = (0..64).map(|_| {
             thread::spawn({
                 let lock = lock.clone();
-                move || lock.acquire_within(common::PATIENCE).map(drop)
+                move || lock.acquire_within(PATIENCE).map(drop)
             })
         });
         let patient: Vec<_> = patient.collect();
@@ -208,7 +208,7 @@ fn of_64_threads_with_a_timeout_each_gets_its_turn_or_is_told() {
                 .expect("no panic")
                 .unwrap_or_else(|error| panic!("{place}: its turn comes: {error}"));
         }
-        assert!(!lock.is_locked().expect("it can be looked at"), "{place}: nobody is left");
+        assert_free(&lock);
     }
 }
 
@@ -264,7 +264,7 @@ fn when_one_of_several_locks_is_busy_the_others_are_released() {
         elsewhere(|| drop(locks[0].try_acquire().expect("the one before it was released")));
         elsewhere(|| drop(locks[2].try_acquire().expect("the one after it was not taken")));
         drop(held);
-        drop(acquire_all(&locks, Timeout::NoWait).expect("now all are free"));
+        drop(acquire_all(&locks, PATIENCE).expect("now all are free"));
     }
 }
 

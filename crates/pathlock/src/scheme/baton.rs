@@ -45,9 +45,11 @@
 use std::fmt;
 use std::fs::File;
 use std::io;
+use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use crate::error::{FailureReason, Obstacle};
+use crate::litter;
 use crate::liveness::Liveness;
 use crate::mode::Recovery;
 use crate::owner::{MAX_READ, Mark, Owner, Record};
@@ -74,8 +76,8 @@ pub(crate) trait Form: fmt::Debug + Copy + Send + Sync + 'static {
     /// Makes the lock: locked and written before its name appears. `None` where there is one.
     fn create(self, request: &Request<'_>, filesystem: Filesystem) -> Result<Option<Place>, Obstacle>;
 
-    /// Opens what has the lock's name, following nothing.
-    fn open(self, site: &Site) -> Result<Found, Obstacle>;
+    /// Opens what is at `path`, following nothing.
+    fn open(self, path: &Path) -> Result<Found, Obstacle>;
 
     /// Finds the file in which the record is, where that is not the inode itself.
     fn find_record(self, place: &Place) -> io::Result<Option<(File, bool)>>;
@@ -178,7 +180,7 @@ pub(crate) fn attempt(form: impl Form, request: &Request<'_>) -> Result<Attempt,
     let filesystem = site.filesystem()?;
     // Each turn is another's progress: a name that was there is gone, or the other way round.
     loop {
-        let place = match form.open(site)? {
+        let place = match form.open(site.lock_file())? {
             Found::Absent => match form.create(request, filesystem)? {
                 Some(place) => return Ok(held(form, request, place, filesystem)),
                 None => continue,
@@ -264,7 +266,7 @@ fn settle_locked(
     place.write(form, &Record::owned(&owner, mark))?;
     form.renamed(place, &owner);
     if stale {
-        crate::litter::sweep(site);
+        litter::sweep(site);
     }
     Ok(Some(Attempt::Held(Box::new(BatonHold::new(form, site, Arc::clone(place), owner, mark)))))
 }
@@ -325,17 +327,32 @@ fn look(form: impl Form, site: &Site, place: &Place, filesystem: Filesystem) -> 
 /// Looks, and takes nothing.
 pub(crate) fn status(form: impl Form, site: &Site) -> Result<Status, Obstacle> {
     let filesystem = site.filesystem()?;
-    let place = match form.open(site)? {
-        Found::Absent => return Ok(Status::free()),
-        Found::Place(place) => place,
-        Found::Other(what) | Found::NotALock(what) => return Ok(Status::new(State::Unknown, None, what)),
-    };
-    let text = place.read(form)?;
-    let seen = Seen::Inode(place.id, text.clone());
-    if filesystem == Filesystem::Local && sys::lock_is_held(&place.inode)? {
-        return Ok(queued_status(form, &place).of(seen));
+    loop {
+        let place = match form.open(site.lock_file())? {
+            Found::Absent => return Ok(Status::free()),
+            Found::Place(place) => place,
+            Found::Other(what) | Found::NotALock(what) => return Ok(Status::new(State::Unknown, None, what)),
+        };
+        let status = status_of(form, site, &place, filesystem)?;
+        // What has lost the name meanwhile says nothing about the lock.
+        if recover::still_names(site, &place.inode)? {
+            return Ok(status);
+        }
     }
-    let status = match look(form, site, &place, filesystem)? {
+}
+
+fn status_of(
+    form: impl Form,
+    site: &Site,
+    place: &Place,
+    filesystem: Filesystem,
+) -> Result<Status, Obstacle> {
+    let text = place.read(form)?;
+    let seen = Seen::Inode(place.id, text);
+    if filesystem == Filesystem::Local && sys::lock_is_held(&place.inode)? {
+        return Ok(queued_status(form, place).of(seen));
+    }
+    let status = match look(form, site, place, filesystem)? {
         Verdict::Free => Status::new(State::Free, None, "it was left for the next in the queue"),
         Verdict::Stale(status) | Verdict::Held(status) => status,
         Verdict::NotALock(what) => Status::new(State::Unknown, None, what),
@@ -349,7 +366,7 @@ pub(crate) fn status(form: impl Form, site: &Site) -> Result<Status, Obstacle> {
 
 /// Removes the lock that was seen, if it is still that one.
 pub(crate) fn remove(form: impl Form, site: &Site, seen: &Status) -> Result<bool, Obstacle> {
-    let place = match form.open(site)? {
+    let place = match form.open(site.lock_file())? {
         Found::Absent => return Ok(false),
         Found::Place(place) => place,
         Found::Other(what) | Found::NotALock(what) => return Err(not_a_lock(what)),
@@ -361,6 +378,9 @@ pub(crate) fn remove(form: impl Form, site: &Site, seen: &Status) -> Result<bool
     if seen.seen != Seen::Inode(place.id, text) {
         return Ok(false);
     }
-    form.remove(site, &place, &Owner::current(None))?;
-    Ok(true)
+    let is_it = |aside: &Path| match form.open(aside) {
+        Ok(Found::Place(place)) => Ok(seen.seen == Seen::Inode(place.id, place.read(form)?)),
+        _ => Ok(false),
+    };
+    Ok(litter::remove_if(site, &Owner::current(None), is_it)?)
 }

@@ -26,12 +26,14 @@
 use std::fmt;
 use std::fs::File;
 use std::io;
+use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 
 use super::baton::{ANNOUNCED, kernel_held, kernel_owner};
 use super::{Attempt, Busy, Hold, Lost, Queue, QueueKey, Request, Waiter};
 use crate::error::{FailureReason, Obstacle};
+use crate::litter;
 use crate::mode::Recovery;
 use crate::owner::{MAX_READ, Mark, Owner, Record};
 use crate::recover::{self, Verdict};
@@ -89,13 +91,13 @@ fn not_a_file() -> Obstacle {
 }
 
 /// Opens what is there, without following or waiting; `None` where there is nothing.
-fn open(site: &Site) -> Result<Option<Target>, Obstacle> {
-    match sys::stat_at(site.lock_file())?.map(|stat| stat.kind) {
+fn open(path: &Path) -> Result<Option<Target>, Obstacle> {
+    match sys::stat_at(path)?.map(|stat| stat.kind) {
         None => return Ok(None),
         Some(Kind::File | Kind::Directory) => {}
         Some(Kind::Symlink | Kind::Special) => return Err(not_a_file()),
     }
-    match sys::open_existing(site.lock_file()) {
+    match sys::open_existing(path) {
         Ok((file, writable)) => Target::new(file, writable).map(Some),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error.into()),
@@ -106,7 +108,7 @@ pub(super) fn attempt<K: KernelLock>(lock: K, request: &Request<'_>) -> Result<A
     let site = request.site;
     let filesystem = site.filesystem()?;
     loop {
-        let target = match open(site)? {
+        let target = match open(site.lock_file())? {
             Some(target) => target,
             None => {
                 Target::new(sys::open_or_create(site.lock_file(), request.file_mode.unwrap_or(0o666))?, true)?
@@ -189,22 +191,27 @@ fn settle_locked(
 }
 
 pub(super) fn status(lock: impl KernelLock, site: &Site) -> Result<Status, Obstacle> {
-    let Some(target) = open(site)? else { return Ok(Status::free()) };
-    let text = target.text()?;
-    let seen = Seen::Inode(target.id, text.clone());
-    if lock.is_held(&target.file)? {
-        return Ok(held_status(&target).of(seen));
+    loop {
+        let Some(target) = open(site.lock_file())? else { return Ok(Status::free()) };
+        let text = target.text()?;
+        let record = Record::parse(&text);
+        let status = if lock.is_held(&target.file)? {
+            held_status(&target)
+        } else {
+            match (&record, recover::under_lock(&record)) {
+                (Record::Owned(..), Verdict::Stale(status) | Verdict::Held(status)) => status,
+                _ => Status::new(State::Free, None, "its kernel lock is free"),
+            }
+        };
+        // What has lost the name meanwhile says nothing about the lock.
+        if recover::still_names(site, &target.file)? {
+            return Ok(status.of(Seen::Inode(target.id, text)));
+        }
     }
-    let record = target.record()?;
-    let status = match (&record, recover::under_lock(&record)) {
-        (Record::Owned(..), Verdict::Stale(status) | Verdict::Held(status)) => status,
-        _ => Status::new(State::Free, None, "its kernel lock is free"),
-    };
-    Ok(status.of(seen))
 }
 
 pub(super) fn remove(site: &Site, seen: &Status) -> Result<bool, Obstacle> {
-    let Some(target) = open(site)? else { return Ok(false) };
+    let Some(target) = open(site.lock_file())? else { return Ok(false) };
     let text = target.text()?;
     if !matches!(Record::parse(&text), Record::Owned(..) | Record::Free(_) | Record::Empty) {
         return Err(Obstacle::new(
@@ -215,8 +222,11 @@ pub(super) fn remove(site: &Site, seen: &Status) -> Result<bool, Obstacle> {
     if seen.seen != Seen::Inode(target.id, text) {
         return Ok(false);
     }
-    sys::remove_name(site.lock_file())?;
-    Ok(true)
+    let is_it = |aside: &Path| match open(aside) {
+        Ok(Some(target)) => Ok(seen.seen == Seen::Inode(target.id, target.text()?)),
+        _ => Ok(false),
+    };
+    Ok(litter::remove_if(site, &Owner::current(None), is_it)?)
 }
 
 #[derive(Debug)]
@@ -238,7 +248,7 @@ impl<K: KernelLock> KernelHold<K> {
     fn check(&self, target: &Target) -> Result<(), Lost> {
         let there = sys::stat_at(self.site.lock_file())?.ok_or(Lost::Gone)?;
         if there.id != target.id {
-            let other = open(&self.site).ok().flatten().and_then(|other| other.record().ok());
+            let other = open(self.site.lock_file()).ok().flatten().and_then(|other| other.record().ok());
             return Err(Lost::Taken(other.and_then(|record| record.owner().cloned())));
         }
         if !self.recorded {
@@ -263,7 +273,7 @@ impl<K: KernelLock> KernelHold<K> {
         if sys::is_still(&target.file, target.id) {
             return use_it(target);
         }
-        let reopened = open(&self.site).ok().flatten().ok_or(Lost::Gone)?;
+        let reopened = open(self.site.lock_file()).ok().flatten().ok_or(Lost::Gone)?;
         use_it(&reopened)
     }
 }

@@ -60,8 +60,8 @@ impl<const BATON: bool> Form for LinkForm<BATON> {
         Ok(Some(Place::new(file, true)?))
     }
 
-    fn open(self, site: &Site) -> Result<Found, Obstacle> {
-        open_file(site.lock_file())
+    fn open(self, path: &Path) -> Result<Found, Obstacle> {
+        open_file(path)
     }
 
     fn find_record(self, _place: &Place) -> io::Result<Option<(File, bool)>> {

@@ -77,8 +77,8 @@ impl Form for DirectoryForm {
         }
     }
 
-    fn open(self, site: &Site) -> Result<Found, Obstacle> {
-        match sys::stat_at(site.lock_file())?.map(|stat| stat.kind) {
+    fn open(self, path: &Path) -> Result<Found, Obstacle> {
+        match sys::stat_at(path)?.map(|stat| stat.kind) {
             None => return Ok(Found::Absent),
             Some(Kind::Directory) => {}
             Some(Kind::File) => {
@@ -89,7 +89,7 @@ impl Form for DirectoryForm {
             }
             Some(Kind::Special) => return Ok(Found::NotALock("a pipe, a socket or a device has its name")),
         }
-        match sys::open_directory(site.lock_file()) {
+        match sys::open_directory(path) {
             Ok(directory) => Ok(look_inside(Place::new(directory, false)?)?),
             // It has just gone, or become something else: look again.
             Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
@@ -128,17 +128,9 @@ impl Form for DirectoryForm {
     }
 
     fn remove(self, site: &Site, place: &Place, owner: &Owner) -> io::Result<()> {
-        let away = litter::fresh_name(site, owner);
-        match sys::rename(site.lock_file(), &away) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            result => result?,
-        }
-        if sys::stat_at(&away)?.is_some_and(|stat| stat.id != place.id) {
-            // Somebody has broken the lock just now, and another holds it: it goes back.
-            return sys::rename_new(&away, site.lock_file());
-        }
-        litter::discard(&away);
-        Ok(())
+        // Whose it is was checked: another's is there only if somebody has broken the lock since.
+        let is_it = |aside: &Path| Ok(sys::stat_at(aside)?.is_some_and(|stat| stat.id == place.id));
+        litter::remove_if(site, owner, is_it).map(|_| ())
     }
 }
 

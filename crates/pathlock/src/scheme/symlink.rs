@@ -19,6 +19,7 @@
 //! in another pid namespace can't be judged, and waiters watch for the name to go.
 
 use std::io;
+use std::path::Path;
 use std::process::Command;
 
 use super::{Attempt, Busy, Hold, Lost, Request, Scheme, Waiter};
@@ -104,12 +105,10 @@ impl Scheme for Symlink {
                 crate::FailureReason::NotALockFile,
                 "it is not a symbolic link, and is left as it is: name the scheme that made it, or remove it yourself",
             )),
+            Target::Link(target) if seen.seen != Seen::Target(target.clone()) => Ok(false),
             Target::Link(target) => {
-                let same = seen.seen == Seen::Target(target);
-                if same {
-                    sys::remove_name(site.lock_file())?;
-                }
-                Ok(same)
+                let is_it = |aside: &Path| Ok(read_at(aside)?.is_link_to(&target));
+                Ok(litter::remove_if(site, &Owner::current(None), is_it)?)
             }
         }
     }
@@ -128,7 +127,11 @@ impl Target {
 }
 
 fn read(site: &Site) -> io::Result<Target> {
-    match sys::read_symlink(site.lock_file()) {
+    read_at(site.lock_file())
+}
+
+fn read_at(path: &Path) -> io::Result<Target> {
+    match sys::read_symlink(path) {
         Ok(Some(target)) => Ok(Target::Link(target)),
         Ok(None) => Ok(Target::Absent),
         Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(Target::Other),

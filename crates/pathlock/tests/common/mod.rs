@@ -210,6 +210,13 @@ pub(crate) fn median(mut values: Vec<Duration>) -> Duration {
     values[values.len() / 2]
 }
 
+/// Sees to it that nobody has the lock. A waiter of this process that has timed out leaves its place in the queue to a
+/// thread, whose turn may come a moment later: in that moment, [`Lock::try_acquire`] would find the lock busy.
+pub(crate) fn assert_free(lock: &AnyLockFile) {
+    let taken = lock.acquire_within(PATIENCE).expect("nobody keeps it");
+    taken.release().expect("it is ours");
+}
+
 /// Whether `result` says that the lock is another's, at once or after a wait.
 pub(crate) fn is_busy<T>(result: &Result<T, LockError>) -> bool {
     matches!(result, Err(LockError::AlreadyLocked(_) | LockError::LockTimeout(_)))

@@ -39,7 +39,7 @@ impl<F: Form> BatonHold<F> {
     fn check(&self, place: &Place) -> Result<(), Lost> {
         let there = sys::stat_at(self.site.lock_file())?.ok_or(Lost::Gone)?;
         if there.id != place.id {
-            let other = match self.form.open(&self.site) {
+            let other = match self.form.open(self.site.lock_file()) {
                 Ok(super::Found::Place(other)) => other.read(self.form).ok(),
                 _ => None,
             };
@@ -75,7 +75,7 @@ impl<F: Form> BatonHold<F> {
     /// Lets go when this process has closed all its files, as daemons do: the record alone has
     /// held the lock since, and nobody takes it from a living process.
     fn release_by_name(&self) -> Result<(), Lost> {
-        match self.form.open(&self.site) {
+        match self.form.open(self.site.lock_file()) {
             Ok(super::Found::Place(place)) => {
                 self.check(&place)?;
                 Ok(self.form.remove(&self.site, &place, &self.owner)?)
@@ -123,7 +123,7 @@ impl<F: Form> Hold for BatonHold<F> {
         if sys::is_still(&place.inode, place.id) {
             self.check(place).is_ok()
         } else {
-            matches!(self.form.open(&self.site), Ok(super::Found::Place(place)) if self.check(&place).is_ok())
+            matches!(self.form.open(self.site.lock_file()), Ok(super::Found::Place(place)) if self.check(&place).is_ok())
         }
     }
 
@@ -138,7 +138,7 @@ impl<F: Form> Hold for BatonHold<F> {
             place.write(self.form, &text)?;
             self.form.renamed(place, &owner);
         } else {
-            let Ok(super::Found::Place(place)) = self.form.open(&self.site) else {
+            let Ok(super::Found::Place(place)) = self.form.open(self.site.lock_file()) else {
                 return Err(io::ErrorKind::NotFound.into());
             };
             if self.check(&place).is_err() {
