@@ -152,7 +152,8 @@ fn large_three_programs_time_out_and_end() {
 
 #[test]
 fn without_the_second_look_a_mark_is_left() {
-    let rules = Rules { second_look: false, ..PROTOCOL };
+    // A waiter that waits the mark out would see to it too; but it can't wait for ever.
+    let rules = Rules { second_look: false, waits_out_mark: false, ..PROTOCOL };
     assert_eq!(fails(rules, TIMED), Fault::NameLeft, "nobody sees to a mark whose heir has timed out");
 }
 

@@ -206,6 +206,10 @@ pub(crate) trait Queue: fmt::Debug + Send + Sync {
     /// Blocks until it is our turn.
     fn block(&self) -> io::Result<()>;
 
+    /// Whether the turn that [`block`](Self::block) has brought is still ours: somebody who left may
+    /// have given it up through the open file that is shared. Takes it if it is free.
+    fn has_turn(&self) -> io::Result<bool>;
+
     /// Our turn has come: takes the lock, or says why it is still busy; `None` when this has
     /// turned out to be the queue of a lock which is gone.
     fn claim(&self, request: &Request<'_>) -> Result<Option<Attempt>, Obstacle>;

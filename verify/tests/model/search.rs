@@ -66,7 +66,9 @@ pub(crate) fn search(bounds: &Bounds, rules: &Rules) -> Report {
 fn first_restless(states: usize, mut must: Vec<(u32, u32)>, mut rests: Vec<usize>) -> Option<usize> {
     must.sort_unstable();
     let mut comes_to_rest = vec![false; states];
-    rests.iter().for_each(|&at| comes_to_rest[at] = true);
+    for &at in &rests {
+        comes_to_rest[at] = true;
+    }
     while let Some(at) = rests.pop() {
         let first = must.partition_point(|&(to, _)| to < index(at));
         for &(_, from) in must[first..].iter().take_while(|&&(to, _)| to == index(at)) {

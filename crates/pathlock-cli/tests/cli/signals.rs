@@ -87,6 +87,7 @@ fn a_signal_at_any_moment_is_never_lost() {
         waiter.signal(Signal::TERM);
         assert_eq!(waiter.wait().code(), Some(143), "TERM ends it");
         assert_eq!(released.join().expect("it does not panic"), 0);
-        assert_eq!(world.files(), [""; 0], "something was left");
+        let left = std::fs::read_to_string(world.path("job.lock")).unwrap_or_default();
+        assert_eq!(world.files(), [""; 0], "something was left: {left}");
     }
 }

@@ -15,11 +15,12 @@
 //! # Invariants
 //!
 //! 1. *The owner is whoever's record is in the inode that the path names.* A record is only
-//!    written by a contender that has the inode's `flock`, has then seen that the path names this
-//!    inode, and has then read a free mark, or a record whose owner is proven dead. Two contenders
+//!    written by a contender that has the inode's `flock`, has then read a free mark, or a record
+//!    whose owner is proven dead, and has then seen that the path names this inode. Two contenders
 //!    cannot both have the `flock`; and the name cannot change under it, because it is only removed
-//!    by who has the `flock` (a person's break, and other programs', excepted: the guard of a lock
-//!    that was broken says that it is no longer valid).
+//!    by who has the `flock`, or by an owner that has closed its files, lives, and removes its own:
+//!    hence the look at the path after the judgement (a person's break, and other programs',
+//!    excepted: the guard of a lock that was broken says that it is no longer valid).
 //! 2. *A free mark has somebody who sees to it*: its writer, until it has looked once more after
 //!    unlocking; then somebody who is announced, and who looks after withdrawing; or somebody who
 //!    has the `flock`, and who takes the lock or looks ([`Place::let_go`]). So a mark is never left
@@ -155,12 +156,17 @@ impl Place {
         sys::range_is_held(&self.inode, ANNOUNCED).unwrap_or(false)
     }
 
+    /// Whether this is the lock, and has a free mark.
+    fn is_marked(&self, form: impl Form, site: &Site) -> bool {
+        self.read(form).is_ok_and(|text| matches!(Record::parse(&text), Record::Free(_)))
+            && recover::still_names(site, &self.inode).unwrap_or(false)
+    }
+
     /// Gives up the inode's `flock`, which the caller has, without leaving a mark that nobody
     /// sees to. Invariant 2 of the module.
     fn let_go(&self, form: impl Form, site: &Site, owner: &Owner) {
         loop {
-            let marked = recover::still_names(site, &self.inode).unwrap_or(false)
-                && self.read(form).is_ok_and(|text| matches!(Record::parse(&text), Record::Free(_)));
+            let marked = self.is_marked(form, site);
             let announced = self.is_announced();
             if marked && !announced {
                 let _ = form.remove(site, self, owner);
@@ -231,11 +237,14 @@ fn settle_locked(
     place: &Arc<Place>,
 ) -> Result<Option<Attempt>, Obstacle> {
     let site = request.site;
+    let record = Record::parse(&place.read(form)?);
+    let verdict = recover::under_lock(&record);
+    // Only now: an owner that has closed its files removes the name without the `flock`, as long as
+    // it lives. Once it is judged dead it removes nothing any more.
     if !recover::still_names(site, &place.inode)? {
         return Ok(None);
     }
-    let record = Record::parse(&place.read(form)?);
-    let stale = match recover::under_lock(&record) {
+    let stale = match verdict {
         Verdict::Free => false,
         Verdict::Stale(status) if request.recovery == Recovery::Never => {
             return Ok(Some(busy(status, Waiter::Change)));

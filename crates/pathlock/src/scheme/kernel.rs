@@ -383,6 +383,10 @@ impl<K: KernelLock> Queue for KernelQueue<K> {
         current.then(|| held_status(&self.target))
     }
 
+    fn has_turn(&self) -> io::Result<bool> {
+        self.lock.try_lock(&self.target.file)
+    }
+
     fn leave(&self) {
         let _ = sys::range_unlock(&self.target.file, ANNOUNCED);
         // The same open file as in `block`: this succeeds when that has, or when the lock is free.

@@ -215,20 +215,29 @@ impl Parkers {
             }
             std::thread::yield_now();
         }
-        let result = call.queue.block();
-        let mut state = lock(&call.state);
-        match &*state {
-            State::Waiting(event) => {
-                let event = Arc::clone(event);
-                *state = State::Come(result);
-                drop(state);
-                event.raise();
-            }
-            State::Abandoned | State::Come(_) | State::Over => {
+        loop {
+            let mut result = call.queue.block();
+            let mut state = lock(&call.state);
+            let State::Waiting(event) = &*state else {
                 call.queue.leave();
                 *state = State::Over;
                 lock(&self.work).abandoned.retain(|other| !Arc::ptr_eq(other, call));
+                return;
+            };
+            // One that abandoned the call just when it came through has unlocked what it had won;
+            // then another took the call over, and waits still.
+            if result.is_ok() {
+                match call.queue.has_turn() {
+                    Ok(true) => {}
+                    Ok(false) => continue,
+                    Err(error) => result = Err(error),
+                }
             }
+            let event = Arc::clone(event);
+            *state = State::Come(result);
+            drop(state);
+            event.raise();
+            return;
         }
     }
 

@@ -14,6 +14,9 @@ use crate::site::Site;
 use crate::status::Status;
 use crate::sys;
 
+/// How often one that leaves looks at a mark that another is about to see to.
+const LOOKS: u32 = 16;
+
 #[derive(Debug)]
 pub(super) struct BatonQueue<F> {
     form: F,
@@ -71,11 +74,23 @@ impl<F: Form> Queue for BatonQueue<F> {
         current.then(|| queued_status(self.form, &self.place))
     }
 
+    fn has_turn(&self) -> io::Result<bool> {
+        sys::lock_try(&self.place.inode)
+    }
+
     fn leave(&self) {
         self.withdraw();
-        // The same open file as in `block`: this succeeds when that has, or when the lock is free.
-        if sys::lock_try(&self.place.inode).unwrap_or(false) {
-            self.place.let_go(self.form, &self.site, &self.owner);
+        for _ in 0..LOOKS {
+            // The same open file as in `block`: this succeeds when that has, or when the lock is free.
+            if sys::lock_try(&self.place.inode).unwrap_or(false) {
+                return self.place.let_go(self.form, &self.site, &self.owner);
+            }
+            // Another has it, with a mark in place: it is about to take the lock or to look. If it
+            // ends instead, as a thread does whose process exits, the mark is ours to see to.
+            if !self.place.is_marked(self.form, &self.site) {
+                return;
+            }
+            std::thread::yield_now();
         }
     }
 }
