@@ -42,7 +42,9 @@ pub(crate) fn is_held_by_ancestor(lock_file: &Path, owner: Option<&Owner>) -> bo
 
 /// The lock files held around us, each with the pid of its holder; empty where that is not told.
 fn held() -> Vec<(PathBuf, String)> {
-    let Some(files) = env::var_os("PATHLOCK_HELD") else { return Vec::new() };
+    let Some(files) = env::var_os("PATHLOCK_HELD").filter(|files| !files.is_empty()) else {
+        return Vec::new();
+    };
     let pids = env::var("PATHLOCK_HELD_BY").unwrap_or_default();
     let pids = pids.split(':').map(str::to_owned).chain(std::iter::repeat_with(String::new));
     env::split_paths(&files).zip(pids).collect()

@@ -24,8 +24,7 @@ pub(crate) fn run(args: &Run) -> Result<i32, Failure> {
     let acquired = acquire(args, &lock, &signals);
     if let Some(signal) = signals.caught() {
         let (path, name) = (shown(lock.path()), signals::name(signal));
-        let message =
-            format_args!("{name} came before {path} was locked and the command started; it was not started");
+        let message = format_args!("{name} ended the wait for {path}; the command was not started");
         return Err(Failure::new(exit::of_signal(signal), message));
     }
     let guard = acquired?;

@@ -141,7 +141,8 @@ impl Guard {
     /// In a forked child: makes the child the owner. The record names it from now on, and its
     /// guard releases the lock. The parent [forgets](Self::forget) its own guard.
     ///
-    /// It works for a child that has closed all its files, as daemons do, too.
+    /// It works for a child that has closed all its files, as daemons do, too. The parent has to live
+    /// until it has returned: of a dead parent's lock, others may have the proof already.
     ///
     /// # Errors
     /// When the lock is no longer held, or the record can't be rewritten.

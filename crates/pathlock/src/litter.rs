@@ -72,7 +72,8 @@ fn is_dead_litter(site: &Site, name: &OsStr) -> bool {
     let (Ok(pid), Ok(start)) = (pid.parse::<u32>(), start.parse::<u64>()) else { return false };
     match sys::process_state(pid) {
         ProcessState::Gone => true,
-        ProcessState::Running { start: Some(seen) } => seen != start,
+        // A maker that could not read when it started has written 0.
+        ProcessState::Running { start: Some(seen) } => start != 0 && seen != start,
         ProcessState::Running { start: None } => false,
     }
 }

@@ -180,9 +180,9 @@ pub struct QueuePlace(pub(crate) Arc<dyn Queue>);
 /// What tells one queue of the kernel from another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct QueueKey {
-    inode: FileId,
+    pub(crate) inode: FileId,
     /// An inode has two: that of `flock(2)` and that of its byte ranges.
-    ranged: bool,
+    pub(crate) ranged: bool,
 }
 
 /// A queue of the kernel, seen by one that waits in it through one open file.

@@ -154,6 +154,15 @@ pub(crate) fn acquire(
     }
 }
 
+/// Lets others run who are about to do something: a moment at first, then a millisecond.
+pub(crate) fn step_aside(times: u32) {
+    if times < 8 {
+        std::thread::yield_now();
+    } else {
+        let _ = sys::poll(&[], Some(Duration::from_millis(1)));
+    }
+}
+
 /// Sleeps until the lock's name has changed, its owner has died, or it is time to look again.
 fn watch_for(
     request: &Request<'_>,

@@ -2,7 +2,7 @@
 
 use super::kernel::{Call, Courtesy, FILES_EACH, Parker, Text};
 use super::rules::{Bounds, Rules};
-use super::state::{After, Leave, Pc, State, files_of};
+use super::state::{After, Leave, Pc, State, Verdict, files_of};
 use super::steps::Steps;
 
 impl Steps<'_> {
@@ -48,7 +48,7 @@ impl Steps<'_> {
             }),
             Pc::Try => self.must("tries the flock", |s| {
                 if s.kernel.lock_try(file) {
-                    s.programs[index].pc = Pc::Names;
+                    s.settle(index, rules);
                 } else if s.programs[index].waits {
                     s.programs[index].pc = Pc::Join;
                 } else {
@@ -65,27 +65,27 @@ impl Steps<'_> {
                 None => s.programs[index].pc = Pc::Open,
             }),
 
-            Pc::Names | Pc::NamesAgain => self.must("compares path and inode", |s| {
-                s.programs[index].pc = match (s.kernel.is_named(file), me.pc) {
-                    (false, _) => leave(Leave::Names, After::Open),
-                    (true, Pc::Names) => Pc::Read,
-                    (true, _) => Pc::Write,
-                };
-            }),
             Pc::Read => self.must("reads the record", |s| {
-                let mut stay = |owner| {
-                    s.programs[index].seen = owner;
-                    leave(Leave::Names, After::Watch)
+                let (verdict, owner) = match s.kernel.read(file) {
+                    _ if !rules.reads_record => (Verdict::Free, None),
+                    Text::Owner(owner) if from.lives(owner) => (Verdict::Held, Some(owner)),
+                    Text::Owner(_) | Text::Mark => (Verdict::Free, None),
+                    Text::Empty => (Verdict::Held, None),
                 };
-                let pc = match s.kernel.read(file) {
-                    _ if !rules.reads_record => Pc::Write,
-                    Text::Mark => Pc::Write,
-                    Text::Owner(owner) if from.lives(owner) => stay(Some(owner)),
-                    Text::Owner(_) if rules.identity_of_the_dead => Pc::NamesAgain,
-                    Text::Owner(_) => Pc::Write,
-                    Text::Empty => stay(None),
-                };
-                s.programs[index].pc = pc;
+                s.programs[index].seen = owner;
+                if rules.identity && rules.identity_last {
+                    s.programs[index].pc = Pc::Names(verdict);
+                } else {
+                    s.decide(index, verdict);
+                }
+            }),
+            Pc::Names(verdict) => self.must("compares path and inode", |s| {
+                if s.kernel.is_named(file) {
+                    s.decide(index, verdict);
+                } else {
+                    s.programs[index].seen = None;
+                    s.programs[index].pc = leave(Leave::Read, After::Open);
+                }
             }),
             Pc::Write => self.must("writes its record", |s| {
                 s.kernel.write(file, Text::Owner(own));
@@ -194,7 +194,7 @@ impl Steps<'_> {
             }
             Pc::Mark => self.must("writes the mark", |s| {
                 s.kernel.write(file, Text::Mark);
-                s.programs[index].pc = leave(Leave::Names, After::End);
+                s.programs[index].pc = leave(Leave::Read, After::End);
             }),
             Pc::Remove => self.must("removes the name", |s| {
                 s.remove_name(file);
@@ -240,7 +240,7 @@ impl Steps<'_> {
             self.must("withdraws, now that its turn has come", |s| {
                 s.kernel.files[file].call = Call::Absent;
                 s.kernel.files[file].announced = false;
-                s.programs[index].pc = if rules.identity { Pc::Names } else { Pc::Read };
+                s.settle(index, rules);
             });
         }
         let parker = from.kernel.files[file].parker;

@@ -7,17 +7,18 @@ pub(crate) struct Rules {
     pub(crate) second_look: bool,
     /// `settle` reads the record before it writes its own.
     pub(crate) reads_record: bool,
-    /// `settle` compares path and inode after the queue.
+    /// `settle` compares path and inode.
     pub(crate) identity: bool,
+    /// It does so after it has judged the record, and not before.
+    pub(crate) identity_last: bool,
     /// `leave` removes only with the `flock` in hand.
     pub(crate) lock_to_remove: bool,
     /// A waiter and its parker never leave at once.
     pub(crate) mutex: bool,
-    /// `settle` compares path and inode again, once it knows that the owner is dead.
-    pub(crate) identity_of_the_dead: bool,
-    /// A parker whose call has been taken over makes sure that it has what `flock` gave it.
+    /// A parker makes sure that it still has what `flock` gave it before it tells its waiter.
     pub(crate) confirms_turn: bool,
-    /// A waiter that leaves, and finds the `flock` taken and a mark, tries again.
+    /// Who leaves, and finds the `flock` taken and a mark, tries again: for as long as it takes,
+    /// where the crate does so a few times.
     pub(crate) waits_out_mark: bool,
 }
 

@@ -6,15 +6,15 @@ use super::rules::{Bounds, Fault, Rules};
 /// How often a parker gives way at most: the crate's are 8, and each is like the other.
 const COURTESY: u8 = 1;
 
-/// A place in `leave` and in `let_go`, which begins at `Names`.
+/// A place in `leave` and in `let_go`, which begins at `Read`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Leave {
     Withdraw,
     Try,
     /// Whether a mark is there, which whoever has the `flock` may be about to leave.
     Peek,
-    Names,
     Read,
+    Names,
     Look,
     Remove,
     /// And whether to look again afterwards.
@@ -33,6 +33,15 @@ pub(super) enum After {
     End,
 }
 
+/// What the record says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Verdict {
+    /// Nothing yet.
+    Unread,
+    Free,
+    Held,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Pc {
     Rest,
@@ -42,9 +51,8 @@ pub(super) enum Pc {
     Try,
     Create,
     // settle
-    Names,
     Read,
-    NamesAgain,
+    Names(Verdict),
     Write,
     // queue
     Join,
@@ -202,14 +210,14 @@ impl State {
                 kernel.files[file].announced = false;
                 Some(Leave::Try)
             }
-            Leave::Try if !rules.lock_to_remove => Some(Leave::Names),
-            Leave::Try | Leave::TryAgain if kernel.lock_try(file) => Some(Leave::Names),
+            Leave::Try if !rules.lock_to_remove => Some(Leave::Read),
+            Leave::Try | Leave::TryAgain if kernel.lock_try(file) => Some(Leave::Read),
             Leave::Try => rules.waits_out_mark.then_some(Leave::Peek),
             Leave::TryAgain => None,
             Leave::Peek => (kernel.is_named(file) && kernel.read(file) == Text::Mark).then_some(Leave::Try),
-            Leave::Names if kernel.is_named(file) => Some(Leave::Read),
-            Leave::Read if kernel.read(file) == Text::Mark => Some(Leave::Look),
-            Leave::Names | Leave::Read => Some(Leave::Unlock(false)),
+            Leave::Read if kernel.read(file) == Text::Mark => Some(Leave::Names),
+            Leave::Names if kernel.is_named(file) => Some(Leave::Look),
+            Leave::Read | Leave::Names => Some(Leave::Unlock(false)),
             Leave::Look if kernel.is_announced(file) => Some(Leave::Unlock(true)),
             Leave::Look => Some(Leave::Remove),
             Leave::Remove => {
@@ -324,6 +332,21 @@ impl State {
         self.kernel.files[file].inode = self.kernel.name;
         let there = if program.waits { Pc::Look } else { Pc::Try };
         program.pc = if self.kernel.name.is_some() { there } else { Pc::Create };
+    }
+
+    /// Begins to decide, with the `flock` in hand.
+    pub(super) fn settle(&mut self, index: usize, rules: &Rules) {
+        let names_first = rules.identity && !rules.identity_last;
+        self.programs[index].pc = if names_first { Pc::Names(Verdict::Unread) } else { Pc::Read };
+    }
+
+    /// Goes on by what the record says.
+    pub(super) fn decide(&mut self, index: usize, verdict: Verdict) {
+        self.programs[index].pc = match verdict {
+            Verdict::Unread => Pc::Read,
+            Verdict::Free => Pc::Write,
+            Verdict::Held => Pc::Leave { at: Leave::Read, after: After::Watch, guarded: false },
+        };
     }
 
     /// The lock is this program's.

@@ -1,8 +1,5 @@
 //! What the command is told, and runs within runs.
 
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
-
 use crate::world::{Finished, World};
 
 const NESTED: &str = r#""$PATHLOCK" run outer -- "$PATHLOCK" run"#;
@@ -20,6 +17,9 @@ fn the_command_is_told_which_lock_it_runs_under() {
 #[test]
 #[cfg(target_os = "linux")]
 fn a_path_need_not_be_text() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+
     let world = World::new();
     let name = OsStr::from_bytes(b"caf\xe9\n");
     let show = ["--", "sh", "-c", r#"printf %s "$PATHLOCK_PATH"; ls"#].map(OsStr::new);

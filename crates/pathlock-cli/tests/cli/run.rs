@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 
-use crate::world::{Finished, INHERITED, Running, World};
+use crate::world::{INHERITED, Running, World};
 
 #[test]
 fn the_exit_code_is_that_of_the_command() {
@@ -135,7 +135,7 @@ fn a_lock_that_is_broken_while_the_command_runs_is_told() {
 fn signals_that_were_ignored_stay_ignored() {
     let world = World::new();
     let line = r#"trap '' HUP; "$PATHLOCK" run job -- sh -c 'kill -HUP $$; kill -HUP $PPID; echo alive'"#;
-    let finished = Finished::of(world.shell(line));
+    let finished = crate::world::Finished::of(world.shell(line));
     assert_eq!((finished.code, finished.stdout.as_str()), (0, "alive\n"), "{}", finished.stderr);
 }
 

@@ -23,9 +23,9 @@
 //!    excepted: the guard of a lock that was broken says that it is no longer valid).
 //! 2. *A free mark has somebody who sees to it*: its writer, until it has looked once more after
 //!    unlocking; then somebody who is announced, and who looks after withdrawing; or somebody who
-//!    has the `flock`, and who takes the lock or looks ([`Place::let_go`]). So a mark is never left
-//!    for a program that takes every name for a lock, unless its keeper is killed; and then any
-//!    contender of ours adopts it at once.
+//!    has the `flock`, and who takes the lock or looks ([`Place::let_go`], [`Place::regain`]). So a
+//!    mark is never left for a program that takes every name for a lock, unless its keeper is
+//!    killed; and then any contender of ours adopts it at once.
 //!
 //! # Crash points
 //!
@@ -68,6 +68,9 @@ use queue::BatonQueue;
 
 /// The byte that waiters share a lock of: far beyond what anybody writes.
 pub(crate) const ANNOUNCED: Range = Range { start: i64::MAX - 0x10, length: 1 };
+
+/// How often one looks at a mark that another is about to see to.
+const LOOKS: u32 = 24;
 
 /// What the three schemes differ in.
 pub(crate) trait Form: fmt::Debug + Copy + Send + Sync + 'static {
@@ -173,10 +176,26 @@ impl Place {
             }
             let _ = sys::unlock(&self.inode);
             // Who was announced may have withdrawn before the unlock, and found the lock taken.
-            if !marked || !announced || self.is_announced() || !sys::lock_try(&self.inode).unwrap_or(false) {
+            if !marked || !announced || self.is_announced() || !self.regain(form, site) {
                 return;
             }
         }
+    }
+
+    /// Tries for the inode's `flock`; and again while another has it, nobody is announced, and a mark
+    /// is in place. That one is about to take the lock, or to look itself; but if it ends instead,
+    /// as a waiter's thread does when the program exits, the mark is the caller's to see to.
+    fn regain(&self, form: impl Form, site: &Site) -> bool {
+        for look in 0..LOOKS {
+            if sys::lock_try(&self.inode).unwrap_or(false) {
+                return true;
+            }
+            if self.is_announced() || !self.is_marked(form, site) {
+                return false;
+            }
+            crate::wait::step_aside(look);
+        }
+        false
     }
 }
 

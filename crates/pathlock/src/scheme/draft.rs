@@ -12,6 +12,7 @@ use std::path::PathBuf;
 use crate::litter;
 use crate::owner::{Mark, Record};
 use crate::scheme::Request;
+use crate::scheme::baton::Place;
 use crate::sys::{self, Filesystem};
 
 #[derive(Debug)]
@@ -53,30 +54,32 @@ impl Draft {
     }
 
     /// Gives it the name of the lock file. `None`: there is a lock file already.
-    pub(crate) fn publish(self, request: &Request<'_>) -> io::Result<Option<File>> {
+    pub(crate) fn publish(self, request: &Request<'_>) -> io::Result<Option<Place>> {
         let to = request.site.lock_file();
+        // Nothing that can fail comes after the name: a lock that nobody holds would stay.
+        let place = Place::new(self.file, true)?;
         let linked = match &self.name {
-            None => sys::name_unnamed(&self.file, to),
+            None => sys::name_unnamed(&place.inode, to),
             Some(FreshName(name)) => sys::hard_link(name, to),
         };
         match linked {
             Ok(()) => {}
             // A server whose first reply was lost reports that the name exists, to its winner.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                if self.name.is_none() || !self.is_at_lock_file(request) {
+                if self.name.is_none() || !is_at_lock_file(request, &place.inode) {
                     return Ok(None);
                 }
             }
             Err(error) => return Err(error),
         }
-        Ok(Some(self.file))
+        Ok(Some(place))
     }
+}
 
-    /// Whether the lock file is this very file, whatever the number of its names: a backup made of
-    /// hard links adds names too.
-    fn is_at_lock_file(&self, request: &Request<'_>) -> bool {
-        // Opening the directory makes an NFS client ask the server again.
-        let _refreshed = sys::open_directory(request.site.directory());
-        crate::recover::still_names(request.site, &self.file).unwrap_or(false)
-    }
+/// Whether the lock file is this very file, whatever the number of its names: a backup made of hard
+/// links adds names too.
+fn is_at_lock_file(request: &Request<'_>, file: &File) -> bool {
+    // Opening the directory makes an NFS client ask the server again.
+    let _refreshed = sys::open_directory(request.site.directory());
+    crate::recover::still_names(request.site, file).unwrap_or(false)
 }

@@ -56,6 +56,7 @@ pub(crate) trait KernelLock: fmt::Debug + Copy + Send + Sync + 'static {
 struct Target {
     file: File,
     id: FileId,
+    kind: Kind,
     writable: bool,
 }
 
@@ -63,8 +64,8 @@ impl Target {
     fn new(file: File, writable: bool) -> Result<Target, Obstacle> {
         let stat = sys::stat_of(&file)?;
         match stat.kind {
-            Kind::File => Ok(Target { file, id: stat.id, writable }),
-            Kind::Directory => Ok(Target { file, id: stat.id, writable: false }),
+            Kind::File => Ok(Target { file, id: stat.id, kind: stat.kind, writable }),
+            Kind::Directory => Ok(Target { file, id: stat.id, kind: stat.kind, writable: false }),
             Kind::Symlink | Kind::Special => Err(not_a_file()),
         }
     }
@@ -74,10 +75,9 @@ impl Target {
     }
 
     fn text(&self) -> io::Result<Vec<u8>> {
-        // A directory has no text.
-        match sys::read_start(&self.file, MAX_READ) {
-            Err(error) if error.kind() == io::ErrorKind::IsADirectory => Ok(Vec::new()),
-            result => result,
+        match self.kind {
+            Kind::File => sys::read_start(&self.file, MAX_READ),
+            Kind::Directory | Kind::Symlink | Kind::Special => Ok(Vec::new()),
         }
     }
 }
@@ -213,7 +213,8 @@ pub(super) fn status(lock: impl KernelLock, site: &Site) -> Result<Status, Obsta
 pub(super) fn remove(site: &Site, seen: &Status) -> Result<bool, Obstacle> {
     let Some(target) = open(site.lock_file())? else { return Ok(false) };
     let text = target.text()?;
-    if !matches!(Record::parse(&text), Record::Owned(..) | Record::Free(_) | Record::Empty) {
+    let ours = matches!(Record::parse(&text), Record::Owned(..) | Record::Free(_) | Record::Empty);
+    if !ours || target.kind != Kind::File {
         return Err(Obstacle::new(
             FailureReason::NotALockFile,
             "it holds something that is not a lock's record, and is left as it is: end the processes that have it locked",

@@ -56,12 +56,11 @@ impl<const BATON: bool> Form for LinkForm<BATON> {
         };
         let request = Request { owner: &owner, ..*request };
         let draft = Draft::make(&request, request.file_mode.unwrap_or(Self::MODE), filesystem)?;
-        let Some(file) = draft.publish(&request)? else { return Ok(None) };
-        Ok(Some(Place::new(file, true)?))
+        Ok(draft.publish(&request)?)
     }
 
     fn open(self, path: &Path) -> Result<Found, Obstacle> {
-        open_file(path)
+        open_file(path, BATON)
     }
 
     fn find_record(self, _place: &Place) -> io::Result<Option<(File, bool)>> {
@@ -79,11 +78,13 @@ impl<const BATON: bool> Form for LinkForm<BATON> {
     }
 }
 
-fn open_file(path: &Path) -> Result<Found, Obstacle> {
+fn open_file(path: &Path, baton: bool) -> Result<Found, Obstacle> {
     // Looked at before it is opened: opening a device or a pipe can do things.
     match sys::stat_at(path)?.map(|stat| stat.kind) {
         None => return Ok(Found::Absent),
         Some(Kind::File) => {}
+        // A pid file's path is the user's own, and so is a directory there.
+        Some(Kind::Directory) if !baton => return Ok(Found::NotALock("a directory has its name")),
         Some(Kind::Directory) => {
             return Ok(Found::Other("a directory has its name: a lock of scheme mkdir, it seems"));
         }

@@ -104,7 +104,7 @@ impl Form for DirectoryForm {
 
     fn find_record(self, place: &Place) -> io::Result<Option<(File, bool)>> {
         for name in sys::names_in(&place.inode, MOST)? {
-            if let Some((file, writable, record)) = open_record(&place.inode, &name)
+            if let Ok(Some((file, writable, record))) = open_record(&place.inode, &name)
                 && matches!(record, Record::Owned(..) | Record::Free(_))
             {
                 return Ok(Some((file, writable)));
@@ -167,22 +167,27 @@ fn owner_file_name(owner: &Owner) -> OsString {
     format!("{host}.-{:x}{}", owner.thread().unwrap_or(0), owner.pid()).into()
 }
 
-fn open_record(directory: &File, name: &OsStr) -> Option<(File, bool, Record)> {
-    let (file, writable) = sys::open_existing_in(directory, name).ok()?;
-    if sys::stat_of(&file).ok()?.kind != Kind::File {
-        return None;
+/// The file `name` in a lock's directory and what it says; `None` where that is no file.
+fn open_record(directory: &File, name: &OsStr) -> io::Result<Option<(File, bool, Record)>> {
+    let (file, writable) = sys::open_existing_in(directory, name)?;
+    if sys::stat_of(&file)?.kind != Kind::File {
+        return Ok(None);
     }
-    let record = Record::parse(&sys::read_start(&file, MAX_READ).ok()?);
-    Some((file, writable, record))
+    let record = Record::parse(&sys::read_start(&file, MAX_READ)?);
+    Ok(Some((file, writable, record)))
 }
 
 /// Whether the file `name` in a lock's directory is an owner's, and so may go with the lock.
 pub(crate) fn is_owner_file(directory: &File, name: &OsStr) -> bool {
-    match open_record(directory, name) {
-        Some((_, _, Record::Owned(..) | Record::Free(_))) => true,
+    matches!(open_record(directory, name), Ok(Some((_, _, record))) if is_owners(name, &record))
+}
+
+fn is_owners(name: &OsStr, record: &Record) -> bool {
+    match record {
+        Record::Owned(..) | Record::Free(_) => true,
         // One whose maker was killed before it was written; and pylockfile's, which are empty.
-        Some((_, _, Record::Empty)) => name.to_str().is_some_and(has_owners_form),
-        _ => false,
+        Record::Empty => name.to_str().is_some_and(has_owners_form),
+        Record::Bare(_) | Record::Foreign => false,
     }
 }
 
@@ -196,16 +201,14 @@ fn has_owners_form(name: &str) -> bool {
 fn look_inside(place: Place) -> io::Result<Found> {
     let mut foreign = false;
     for name in sys::names_in(&place.inode, MOST)? {
-        if is_owner_file(&place.inode, &name) {
-            return Ok(Found::Place(place));
+        match open_record(&place.inode, &name) {
+            Ok(Some((_, _, record))) if is_owners(&name, &record) => return Ok(Found::Place(place)),
+            Ok(Some((_, _, Record::Empty | Record::Bare(_)))) => {}
+            // One that has gone since the listing was an owner's: the lock is changing hands. It
+            // is opened once only: by a second time it may have come back.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Ok(_) | Err(_) => foreign = true,
         }
-        foreign |= match open_record(&place.inode, &name) {
-            Some((_, _, Record::Empty | Record::Bare(_))) => false,
-            Some(_) => true,
-            // One that has gone since the listing was an owner's: the lock is changing hands.
-            None => !sys::open_existing_in(&place.inode, &name)
-                .is_err_and(|error| error.kind() == io::ErrorKind::NotFound),
-        };
     }
     Ok(if foreign {
         Found::NotALock("a directory has its name, with files in it that are no lock's")

@@ -253,3 +253,6 @@ impl Parkers {
         None
     }
 }
+
+#[cfg(all(test, unix))]
+mod tests;

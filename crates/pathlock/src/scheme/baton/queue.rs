@@ -14,9 +14,6 @@ use crate::site::Site;
 use crate::status::Status;
 use crate::sys;
 
-/// How often one that leaves looks at a mark that another is about to see to.
-const LOOKS: u32 = 16;
-
 #[derive(Debug)]
 pub(super) struct BatonQueue<F> {
     form: F,
@@ -64,9 +61,14 @@ impl<F: Form> Queue for BatonQueue<F> {
     }
 
     fn claim(&self, request: &Request<'_>) -> Result<Option<Attempt>, Obstacle> {
-        // Withdrawn first: what `settle` gives up must be seen to by somebody else who waits.
-        self.withdraw();
-        settle(self.form, request, &self.place)
+        let result = settle(self.form, request, &self.place);
+        if matches!(result, Ok(Some(Attempt::Held(_)))) {
+            // Not before: whoever looks at a mark meanwhile sees that it has an heir.
+            self.withdraw();
+        } else {
+            self.leave();
+        }
+        result
     }
 
     fn look(&self) -> Option<Status> {
@@ -80,17 +82,9 @@ impl<F: Form> Queue for BatonQueue<F> {
 
     fn leave(&self) {
         self.withdraw();
-        for _ in 0..LOOKS {
-            // The same open file as in `block`: this succeeds when that has, or when the lock is free.
-            if sys::lock_try(&self.place.inode).unwrap_or(false) {
-                return self.place.let_go(self.form, &self.site, &self.owner);
-            }
-            // Another has it, with a mark in place: it is about to take the lock or to look. If it
-            // ends instead, as a thread does whose process exits, the mark is ours to see to.
-            if !self.place.is_marked(self.form, &self.site) {
-                return;
-            }
-            std::thread::yield_now();
+        // The same open file as in `block`: this succeeds when that has, or when the lock is free.
+        if self.place.regain(self.form, &self.site) {
+            self.place.let_go(self.form, &self.site, &self.owner);
         }
     }
 }
