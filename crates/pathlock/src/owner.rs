@@ -6,8 +6,9 @@
 //! Invariants:
 //! - No word of a record but the first is a number: a value holds no blank and its key is stuck to
 //!   it. `kill $(cat job.pid)` signals the owner and nobody else.
-//! - A record is as long as any other, and is written by one `pwrite` over the one before it.
-//!   Nobody ever reads half of one and half of another, and overwriting needs no new disk block.
+//! - A record is as long as any other, and is written by one `pwrite` over the one before it: a
+//!   writer that is killed leaves no half of one, and overwriting needs no new disk block. Whoever
+//!   decides something reads it with the kernel lock in hand; a look without it may see two mixed.
 //! - Reading is total: any bytes give an answer, at most [`MAX_READ`] of them are looked at.
 
 use std::fmt;

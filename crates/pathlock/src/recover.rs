@@ -135,10 +135,19 @@ pub(crate) struct Breaker {
 impl Breaker {
     /// `None` while another process has it.
     pub(crate) fn try_become(site: &Site) -> io::Result<Option<Breaker>> {
+        Breaker::lock_with(site, sys::lock_try)
+    }
+
+    /// Waits for the other breakers: each has it for a few calls only.
+    pub(crate) fn wait(site: &Site) -> io::Result<Option<Breaker>> {
+        Breaker::lock_with(site, |file| sys::lock_wait(file).map(|()| true))
+    }
+
+    fn lock_with(site: &Site, lock: impl Fn(&File) -> io::Result<bool>) -> io::Result<Option<Breaker>> {
         let path = site.directory().join(crate::litter::breaker_name(site));
         loop {
             let file = sys::open_or_create(&path, 0o666)?;
-            if !sys::lock_try(&file)? {
+            if !lock(&file)? {
                 return Ok(None);
             }
             let opened = sys::stat_of(&file)?;

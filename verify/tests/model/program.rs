@@ -89,7 +89,11 @@ impl Steps<'_> {
             }),
             Pc::Write => self.must("writes its record", |s| {
                 s.kernel.write(file, Text::Owner(own));
-                s.hold(index);
+                if s.kernel.files[file].announced {
+                    s.programs[index].pc = Pc::Withdraw;
+                } else {
+                    s.hold(index);
+                }
             }),
 
             Pc::Join => self.must("announces itself", |s| {
@@ -114,18 +118,21 @@ impl Steps<'_> {
                 None => self.must("finds its abandoned call over", |s| s.park(index, file)),
             },
             Pc::Wait => self.wait(index, file, rules),
+            Pc::Withdraw => self.must("withdraws", |s| {
+                s.kernel.files[file].announced = false;
+                s.hold(index);
+            }),
             Pc::Leave { at, after, guarded } => self.must(at.does(), |s| {
-                // Its own parker may have the lock, for it.
-                let stays = matches!(after, After::Wait(_));
-                let rules = Rules { waits_out_mark: rules.waits_out_mark && !stays, ..*rules };
-                match s.leave(file, at, &rules) {
-                    Some(at) => s.programs[index].pc = Pc::Leave { at, after, guarded },
-                    None => {
-                        if s.kernel.files[file].call == Call::Absent {
-                            s.kernel.close(file);
-                        }
-                        s.go_on(index, after);
+                if let Some(at) = s.leave(file, at, rules) {
+                    s.programs[index].pc = Pc::Leave { at, after, guarded };
+                } else if s.kernel.files[file].announced {
+                    // `settle` has let go, and it was in the queue.
+                    s.programs[index].pc = leave(Leave::Withdraw, after);
+                } else {
+                    if s.kernel.files[file].call == Call::Absent {
+                        s.kernel.close(file);
                     }
+                    s.go_on(index, after);
                 }
             }),
 
@@ -237,9 +244,8 @@ impl Steps<'_> {
         let from = self.from;
         let come = from.kernel.files[file].call == Call::Come;
         if come {
-            self.must("withdraws, now that its turn has come", |s| {
+            self.must("hears that its turn has come", |s| {
                 s.kernel.files[file].call = Call::Absent;
-                s.kernel.files[file].announced = false;
                 s.settle(index, rules);
             });
         }

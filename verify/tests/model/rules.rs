@@ -17,8 +17,8 @@ pub(crate) struct Rules {
     pub(crate) mutex: bool,
     /// A parker makes sure that it still has what `flock` gave it before it tells its waiter.
     pub(crate) confirms_turn: bool,
-    /// Who leaves, and finds the `flock` taken and a mark, tries again: for as long as it takes,
-    /// where the crate does so a few times.
+    /// Who finds the `flock` taken, a mark, and nobody announced, tries again: for as long as it
+    /// takes, where the crate does so a few times.
     pub(crate) waits_out_mark: bool,
 }
 

@@ -11,8 +11,10 @@ const COURTESY: u8 = 1;
 pub(super) enum Leave {
     Withdraw,
     Try,
-    /// Whether a mark is there, which whoever has the `flock` may be about to leave.
+    // `regain`, while another has the `flock`
+    PeekForNext,
     Peek,
+    TryAgain,
     Read,
     Names,
     Look,
@@ -20,7 +22,8 @@ pub(super) enum Leave {
     /// And whether to look again afterwards.
     Unlock(bool),
     LookAgain,
-    TryAgain,
+    /// As one does who has only asked for the status.
+    TryOnce,
 }
 
 /// What comes after having left.
@@ -58,6 +61,8 @@ pub(super) enum Pc {
     Join,
     TakeOver,
     Wait,
+    /// With the lock.
+    Withdraw,
     Leave {
         at: Leave,
         after: After,
@@ -211,10 +216,14 @@ impl State {
                 Some(Leave::Try)
             }
             Leave::Try if !rules.lock_to_remove => Some(Leave::Read),
-            Leave::Try | Leave::TryAgain if kernel.lock_try(file) => Some(Leave::Read),
-            Leave::Try => rules.waits_out_mark.then_some(Leave::Peek),
-            Leave::TryAgain => None,
-            Leave::Peek => (kernel.is_named(file) && kernel.read(file) == Text::Mark).then_some(Leave::Try),
+            Leave::Try | Leave::TryAgain | Leave::TryOnce if kernel.lock_try(file) => Some(Leave::Read),
+            Leave::Try | Leave::TryAgain => rules.waits_out_mark.then_some(Leave::PeekForNext),
+            Leave::TryOnce => None,
+            Leave::PeekForNext => (!kernel.is_announced(file)).then_some(Leave::Peek),
+            Leave::Peek => {
+                let marked = kernel.is_named(file) && kernel.read(file) == Text::Mark;
+                marked.then_some(Leave::TryAgain)
+            }
             Leave::Read if kernel.read(file) == Text::Mark => Some(Leave::Names),
             Leave::Names if kernel.is_named(file) => Some(Leave::Look),
             Leave::Read | Leave::Names => Some(Leave::Unlock(false)),
@@ -318,8 +327,9 @@ impl Program {
     fn believes(&self) -> bool {
         use Pc::{
             CheckNameByName, CheckText, CheckTextByName, Hold, LookForNext, Mark, Remove, RemoveByName,
+            Withdraw,
         };
-        let by_file = matches!(self.pc, Hold | CheckText | LookForNext | Mark | Remove);
+        let by_file = matches!(self.pc, Withdraw | Hold | CheckText | LookForNext | Mark | Remove);
         by_file || matches!(self.pc, CheckNameByName | CheckTextByName | RemoveByName)
     }
 }
@@ -361,7 +371,9 @@ impl Leave {
         match self {
             Leave::Withdraw => "withdraws",
             Leave::Try => "tries the flock",
-            Leave::Peek => "looks for a mark, though another has the flock",
+            Leave::PeekForNext => "looks for announcements, as another has the flock",
+            Leave::Peek => "looks for a mark, as another has the flock",
+            Leave::TryOnce => "tries the flock, once",
             Leave::Names => "compares path and inode",
             Leave::Read => "reads the record",
             Leave::Look => "looks for announcements",

@@ -140,7 +140,7 @@ impl Steps<'_> {
             }),
             Probe::Look => self.must("looks for announcements", |s| match s.kernel.is_announced(PROBE) {
                 true => done(s),
-                false => s.probe = Probe::Leave(Leave::TryAgain),
+                false => s.probe = Probe::Leave(Leave::TryOnce),
             }),
             Probe::Leave(at) => self.must(at.does(), |s| match s.leave(PROBE, at, rules) {
                 Some(next) => s.probe = Probe::Leave(next),

@@ -410,5 +410,10 @@ pub(crate) fn remove(form: impl Form, site: &Site, seen: &Status) -> Result<bool
         Ok(Found::Place(place)) => Ok(seen.seen == Seen::Inode(place.id, place.read(form)?)),
         _ => Ok(false),
     };
-    Ok(litter::remove_if(site, &Owner::current(None), is_it)?)
+    let removed = litter::remove_if(site, &Owner::current(None), is_it)?;
+    if !removed {
+        // What was given back may have been released meanwhile: a look sees to the mark.
+        status(form, site)?;
+    }
+    Ok(removed)
 }

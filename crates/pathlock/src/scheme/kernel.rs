@@ -301,6 +301,13 @@ impl<K: KernelLock> Hold for KernelHold<K> {
         let adopted = matches!(result, Err(Lost::Taken(Some(_))))
             && recover::still_names(&self.site, &target.file).unwrap_or(false);
         if result.is_err() && !adopted {
+            // A breaker that has taken the name aside to look may yet give it back: it must not come
+            // back with the record of one that holds nothing.
+            let recorded = target.record().ok().and_then(|record| record.owner().cloned());
+            if recorded.is_some_and(|owner| (owner.pid, owner.serial) == (self.owner.pid, self.owner.serial))
+            {
+                let _ = self.erase(&target);
+            }
             let _ = self.lock.unlock(&target.file);
         }
         result

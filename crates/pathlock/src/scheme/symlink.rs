@@ -107,6 +107,7 @@ impl Scheme for Symlink {
             )),
             Target::Link(target) if seen.seen != Seen::Target(target.clone()) => Ok(false),
             Target::Link(target) => {
+                let _breaker = Breaker::wait(site)?;
                 let is_it = |aside: &Path| Ok(read_at(aside)?.is_link_to(&target));
                 Ok(litter::remove_if(site, &Owner::current(None), is_it)?)
             }
@@ -187,6 +188,11 @@ impl Hold for SymlinkHold {
     }
 
     fn release(&mut self) -> Result<(), Lost> {
+        if matches!(self.check(), Err(Lost::Gone | Lost::Taken(_))) {
+            // A breaker may have taken it aside to look, and may give it back: after that.
+            let _breaker = Breaker::wait(&self.site)?;
+            self.check()?;
+        }
         self.check()?;
         match sys::remove_name(self.site.lock_file()) {
             // A server whose first reply was lost says so of what it has removed.

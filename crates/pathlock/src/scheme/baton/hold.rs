@@ -51,6 +51,13 @@ impl<F: Form> BatonHold<F> {
         }
     }
 
+    /// Whether the record in the inode is ours.
+    fn wrote(&self, place: &Place) -> bool {
+        let record = place.read(self.form).map(|text| Record::parse(&text));
+        let owner = record.as_ref().ok().and_then(Record::owner);
+        owner.is_some_and(|owner| (owner.pid, owner.serial) == (self.owner.pid, self.owner.serial))
+    }
+
     /// Lets go of a lock that is ours.
     fn pass_on(&self, place: &Place) -> Result<(), Lost> {
         let now = sys::monotonic_ms();
@@ -112,6 +119,11 @@ impl<F: Form> Hold for BatonHold<F> {
                 Err(Lost::Taken(Some(owner)))
             }
             Err(lost) => {
+                // A breaker that has taken the name aside to look may yet give it back: it must not
+                // come back with the record of one that holds nothing.
+                if self.wrote(&place) {
+                    let _ = place.write(self.form, &Record::free(self.mark));
+                }
                 let _ = sys::unlock(&place.inode);
                 Err(lost)
             }
