@@ -25,7 +25,7 @@
 //!    unlocking; then somebody who is announced, and who looks after withdrawing; or somebody who
 //!    has the `flock`, and who takes the lock or looks ([`Place::let_go`], [`Place::regain`]). So a
 //!    mark is never left for a program that takes every name for a lock, unless its keeper is
-//!    killed; and then any contender of ours adopts it at once.
+//!    killed, or ends after it was stopped; and then any contender of ours adopts it at once.
 //!
 //! # Crash points
 //!
