@@ -18,9 +18,8 @@ use crate::cancel::CancelToken;
 use crate::deadline::Deadline;
 use crate::error::{FailureReason, Obstacle};
 use crate::liveness::{self, Evidence};
-use crate::owner::Owner;
 use crate::scheme::{Attempt, Busy, Hold, Request, Scheme, Waiter};
-use crate::status::Status;
+use crate::status::{State, Status};
 use crate::sys::{self, Exit, Source, Watch, Woken};
 
 mod backoff;
@@ -142,7 +141,7 @@ pub(crate) fn acquire(
                         Ok(None) => backoff.pause(wait)?,
                         Err(error) => return Err(Obstacle::from(error).into()),
                     },
-                    Some(watch) => watch_for(request, wait, watch, status.owner())?,
+                    Some(watch) => watch_for(request, wait, watch, &status)?,
                 }
                 scheme.attempt(request)?
             }
@@ -164,19 +163,21 @@ pub(crate) fn step_aside(times: u32) {
 }
 
 /// Sleeps until the lock's name has changed, its owner has died, or it is time to look again.
-fn watch_for(
-    request: &Request<'_>,
-    wait: &Wait<'_>,
-    watch: &Watch,
-    owner: Option<&Owner>,
-) -> Result<(), Obstacle> {
+fn watch_for(request: &Request<'_>, wait: &Wait<'_>, watch: &Watch, status: &Status) -> Result<(), Obstacle> {
     // Only one that lives now can be waited for; the pid of another is not its pid.
-    let exit = match owner {
-        Some(owner) if owner.pid != std::process::id() => match Exit::of(owner.pid) {
-            Ok(exit) if liveness::judge(owner) == Evidence::Runs => exit,
-            Ok(_) => None,
-            Err(_) => return Ok(()),
-        },
+    let exit = match status.owner() {
+        Some(owner) if owner.pid != std::process::id() => {
+            let exit = Exit::of(owner.pid).unwrap_or(None);
+            match liveness::judge(owner) {
+                Evidence::Runs => exit,
+                // It has died since it was judged: there is nothing to wait for.
+                Evidence::Gone | Evidence::Reused if status.state() == State::Held => {
+                    step_aside(u32::MAX);
+                    return Ok(());
+                }
+                _ => None,
+            }
+        }
         _ => None,
     };
     let mut sources = vec![watch.source()];
