@@ -120,6 +120,11 @@ impl Owner {
         }
     }
 
+    /// Whether this is the same acquisition by the same process.
+    pub(crate) fn is_same(&self, other: &Owner) -> bool {
+        (self.pid, self.serial) == (other.pid, other.serial)
+    }
+
     /// The process id, as seen in its own pid namespace.
     #[must_use]
     pub fn pid(&self) -> u32 {

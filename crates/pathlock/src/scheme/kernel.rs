@@ -256,9 +256,7 @@ impl<K: KernelLock> KernelHold<K> {
             return Ok(());
         }
         match target.record()?.owner() {
-            Some(owner) if (owner.pid, owner.serial) != (self.owner.pid, self.owner.serial) => {
-                Err(Lost::Taken(Some(owner.clone())))
-            }
+            Some(owner) if !owner.is_same(&self.owner) => Err(Lost::Taken(Some(owner.clone()))),
             // Somebody has emptied the file: the kernel lock is still ours.
             _ => Ok(()),
         }
@@ -304,8 +302,7 @@ impl<K: KernelLock> Hold for KernelHold<K> {
             // A breaker that has taken the name aside to look may yet give it back: it must not come
             // back with the record of one that holds nothing.
             let recorded = target.record().ok().and_then(|record| record.owner().cloned());
-            if recorded.is_some_and(|owner| (owner.pid, owner.serial) == (self.owner.pid, self.owner.serial))
-            {
+            if recorded.is_some_and(|owner| owner.is_same(&self.owner)) {
                 let _ = self.erase(&target);
             }
             let _ = self.lock.unlock(&target.file);

@@ -188,12 +188,14 @@ impl Hold for SymlinkHold {
     }
 
     fn release(&mut self) -> Result<(), Lost> {
-        if matches!(self.check(), Err(Lost::Gone | Lost::Taken(_))) {
-            // A breaker may have taken it aside to look, and may give it back: after that.
-            let _breaker = Breaker::wait(&self.site)?;
-            self.check()?;
+        match self.check() {
+            Err(Lost::Gone | Lost::Taken(_)) => {
+                // A breaker may have taken it aside to look, and may give it back: after that.
+                let _breaker = Breaker::wait(&self.site)?;
+                self.check()?;
+            }
+            result => result?,
         }
-        self.check()?;
         match sys::remove_name(self.site.lock_file()) {
             // A server whose first reply was lost says so of what it has removed.
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),

@@ -46,7 +46,7 @@ impl<F: Form> BatonHold<F> {
             return Err(Lost::Taken(other.and_then(|text| Record::parse(&text).owner().cloned())));
         }
         match Record::parse(&place.read(self.form)?).owner() {
-            Some(owner) if (owner.pid, owner.serial) == (self.owner.pid, self.owner.serial) => Ok(()),
+            Some(owner) if owner.is_same(&self.owner) => Ok(()),
             other => Err(Lost::Taken(other.cloned())),
         }
     }
@@ -55,7 +55,7 @@ impl<F: Form> BatonHold<F> {
     fn wrote(&self, place: &Place) -> bool {
         let record = place.read(self.form).map(|text| Record::parse(&text));
         let owner = record.as_ref().ok().and_then(Record::owner);
-        owner.is_some_and(|owner| (owner.pid, owner.serial) == (self.owner.pid, self.owner.serial))
+        owner.is_some_and(|owner| owner.is_same(&self.owner))
     }
 
     /// Lets go of a lock that is ours.
