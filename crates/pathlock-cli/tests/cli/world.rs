@@ -5,8 +5,10 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Once};
 
 use rustix::process::{Pid, Signal, kill_process};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
 use tempfile::TempDir;
 
 /// A command for `run` that says that it runs, and then lasts until its stdin is closed.
@@ -26,6 +28,7 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn new() -> World {
+        hear_all_signals();
         World { directory: tempfile::tempdir().expect("a temporary directory") }
     }
 
@@ -81,6 +84,22 @@ impl World {
     pub(crate) fn run(&self, args: &[&str]) -> Finished {
         Finished::of(self.pathlock(args))
     }
+}
+
+/// Programs that we start get every signal by its default, even if we were started by `nohup` or
+/// in the background of a script: what is caught here is reset by exec(2), what is ignored is not.
+fn hear_all_signals() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+        let ignored = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
+        for signal in [SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2] {
+            if ignored >> (signal - 1) & 1 == 1 {
+                signal_hook::flag::register(signal, Arc::default()).expect("it can be caught");
+            }
+        }
+    });
 }
 
 /// A process that has ended.
