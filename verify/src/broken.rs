@@ -79,8 +79,4 @@ impl Hold for BrokenHold {
     fn adopt(&mut self, _owner: Owner) -> io::Result<()> {
         Err(io::ErrorKind::Unsupported.into())
     }
-
-    fn share_with(&self, _command: &mut Command) -> io::Result<()> {
-        Err(io::ErrorKind::Unsupported.into())
-    }
 }

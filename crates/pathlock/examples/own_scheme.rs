@@ -8,7 +8,6 @@
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write};
 use std::path::PathBuf;
-use std::process::Command;
 use std::time::Duration;
 
 use pathlock::scheme::{Attempt, Busy, Hold, Lost, Request, Waiter};
@@ -110,10 +109,6 @@ impl Hold for Held {
         fs::write(&self.path, owner.to_record())?;
         self.owner = owner;
         Ok(())
-    }
-
-    fn share_with(&self, _command: &mut Command) -> io::Result<()> {
-        Err(ErrorKind::Unsupported.into())
     }
 }
 

@@ -1,6 +1,7 @@
 //! The proof that a lock is held.
 
 use std::fmt;
+use std::fs::File;
 use std::io;
 use std::path::Path;
 use std::process::Command;
@@ -8,11 +9,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::error::{LockError, Loss, UnlockError};
 use crate::lock::failed;
-use crate::mode::Ownership;
+use crate::mode::{Mode, Ownership};
 use crate::owner::Owner;
 use crate::registry;
 use crate::scheme::{Hold, Lost};
 use crate::site::{Key, Site};
+use crate::sys;
 
 /// A lock that is held. Dropping it releases the lock.
 ///
@@ -37,6 +39,7 @@ pub(crate) struct Held {
     site: Site,
     key: Key,
     ownership: Ownership,
+    mode: Mode,
     /// The process that acquired it.
     pid: u32,
     scheme: String,
@@ -46,6 +49,10 @@ impl Held {
     fn take(&self) -> Option<Box<dyn Hold>> {
         registry::remove(self);
         self.hold.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    pub(crate) fn mode(&self) -> Mode {
+        self.mode
     }
 
     fn is_inherited(&self) -> bool {
@@ -69,7 +76,7 @@ impl Guard {
         hold: Box<dyn Hold>,
         site: Site,
         key: Key,
-        ownership: Ownership,
+        (ownership, mode): (Ownership, Mode),
         scheme: &str,
     ) -> Guard {
         let owner = hold.owner().clone();
@@ -78,6 +85,7 @@ impl Guard {
             site,
             key: key.clone(),
             ownership,
+            mode,
             pid: std::process::id(),
             scheme: scheme.to_owned(),
         });
@@ -132,6 +140,12 @@ impl Guard {
         &self.owner
     }
 
+    /// Whether others may hold the lock at the same time.
+    #[must_use]
+    pub fn mode(&self) -> Mode {
+        self.held.mode
+    }
+
     /// The name of the scheme.
     #[must_use]
     pub fn scheme_name(&self) -> &str {
@@ -147,7 +161,11 @@ impl Guard {
     /// # Errors
     /// When the lock is no longer held, or the record can't be rewritten.
     pub fn adopt(&mut self) -> Result<(), LockError> {
-        let owner = Owner { command: Arc::clone(&self.owner.command), ..Owner::current(None) };
+        let owner = Owner {
+            command: Arc::clone(&self.owner.command),
+            scheme: Arc::clone(&self.owner.scheme),
+            ..Owner::current(None)
+        };
         let old = &self.held;
         let hold = old.hold.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(mut hold) = hold else {
@@ -158,7 +176,7 @@ impl Guard {
             *old.hold.lock().unwrap_or_else(PoisonError::into_inner) = Some(hold);
             return Err(failed(&site, error.into()));
         }
-        *self = Guard::new(hold, old.site.clone(), old.key.clone(), old.ownership, &old.scheme);
+        *self = Guard::new(hold, old.site.clone(), old.key.clone(), (old.ownership, old.mode), &old.scheme);
         Ok(())
     }
 
@@ -187,10 +205,31 @@ impl Guard {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn share_with(&self, command: &mut Command) -> io::Result<()> {
-        match &*self.held.hold.lock().unwrap_or_else(PoisonError::into_inner) {
-            Some(hold) => hold.share_with(command),
-            None => Err(io::ErrorKind::NotFound.into()),
+        match self.try_clone_file()? {
+            Some(file) => sys::inherit(command, file),
+            None => sys::die_with_parent(command),
         }
+    }
+
+    /// Lets the child that `command` starts not outlast this process, which then need not
+    /// [share](Self::share_with) the lock: the child is killed when this process dies
+    /// (`PR_SET_PDEATHSIG`, see prctl(2)). What the child starts itself is not.
+    ///
+    /// # Errors
+    /// When the system can't do it.
+    pub fn tie(&self, command: &mut Command) -> io::Result<()> {
+        sys::die_with_parent(command)
+    }
+
+    /// A duplicate of the open file that holds the lock, close-on-exec as all files here. While a
+    /// duplicate is open, in whatever process, the lock is held, unless the guard is released.
+    /// `None` where the scheme has none, or the guard is no longer held.
+    ///
+    /// # Errors
+    /// When the process is out of file descriptors.
+    pub fn try_clone_file(&self) -> io::Result<Option<File>> {
+        let hold = self.held.hold.lock().unwrap_or_else(PoisonError::into_inner);
+        hold.as_ref().and_then(|hold| hold.open_file()).map(File::try_clone).transpose()
     }
 }
 

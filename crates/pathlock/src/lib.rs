@@ -45,7 +45,7 @@
 //!   the lock is free.
 //! - On a network filesystem it does not recover from a holder that was killed: nothing there can
 //!   be proven. It waits with a backoff of 5 to 250 ms.
-//! - There are no shared locks yet, and no `async`.
+//! - Only schemes flock and ofd have shared locks. There is no `async` yet.
 //!
 //! # What survives SIGKILL
 //!
@@ -68,6 +68,7 @@
 
 mod any;
 mod cancel;
+mod contenders;
 mod deadline;
 mod error;
 mod event;
@@ -80,6 +81,7 @@ mod owner;
 mod recover;
 mod registry;
 pub mod scheme;
+mod search;
 mod several;
 mod site;
 mod status;
@@ -89,6 +91,7 @@ mod wait;
 
 pub use any::AnyLockFile;
 pub use cancel::CancelToken;
+pub use contenders::{Contender, Contenders};
 pub use deadline::Timeout;
 pub use error::{Contention, Error, Failure, FailureReason, LockError, Loss, Obstacle, UnlockError};
 pub use event::WaitEvent;
@@ -97,10 +100,13 @@ pub use liveness::Liveness;
 pub use lock::{
     FlockLockFile, LinkLockFile, Lock, LockFile, MkdirLockFile, OfdLockFile, PidLockFile, SymlinkLockFile,
 };
-pub use mode::{Ownership, Recovery, Reentry};
+pub use mode::{Mode, Ownership, Recovery, Reentry};
 pub use owner::Owner;
 pub use pathlock_macros::locked;
 pub use scheme::{DefaultScheme, SCHEME_NAMES, Scheme, scheme_named};
+pub use search::{Locks, locks_below};
+#[cfg(unix)]
+pub use several::inherited_file;
 pub use several::{acquire_all, with_lock};
 pub use site::Site;
 pub use status::{State, Status};

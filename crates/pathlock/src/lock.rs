@@ -11,16 +11,17 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::cancel::CancelToken;
+use crate::contenders::{self, Contenders};
 use crate::deadline::{Deadline, Timeout};
 use crate::error::{Contention, Failure, FailureReason, LockError, Obstacle};
 use crate::event::WaitEvent;
 use crate::guard::Guard;
-use crate::mode::{Ownership, Recovery, Reentry};
+use crate::mode::{Mode, Ownership, Recovery, Reentry};
 use crate::owner::Owner;
 use crate::registry;
 use crate::scheme::{DefaultScheme, Flock, Link, Mkdir, Ofd, Pid, Request, Scheme, Symlink};
 use crate::site::Site;
-use crate::status::Status;
+use crate::status::{Seen, Status};
 use crate::wait::{self, Ended, Wait};
 
 /// A lock file of the default scheme: hard links on Unix, directories elsewhere.
@@ -81,6 +82,7 @@ pub struct Lock<S> {
 #[derive(Clone, Default)]
 struct Options {
     timeout: Timeout,
+    mode: Mode,
     ownership: Ownership,
     reentry: Reentry,
     recovery: Recovery,
@@ -128,6 +130,19 @@ impl<S: Scheme> Lock<S> {
     #[must_use]
     pub fn timeout(mut self, timeout: impl Into<Timeout>) -> Lock<S> {
         self.options.timeout = timeout.into();
+        self
+    }
+
+    /// For readers: any number of them hold the lock at once, while no writer does. Schemes flock
+    /// and ofd can be shared; with the others, acquiring fails with
+    /// [`Unsupported`](FailureReason::Unsupported).
+    ///
+    /// A writer that waits is not starved: readers that come later queue behind it. A reader writes
+    /// no record, so [`owner`](Self::owner) names none. There is no upgrade: another process's might
+    /// come first.
+    #[must_use]
+    pub fn shared(mut self) -> Lock<S> {
+        self.options.mode = Mode::Shared;
         self
     }
 
@@ -239,8 +254,16 @@ impl<S: Scheme> Lock<S> {
         let site = self.site()?;
         let key = site.key().map_err(|obstacle| failed(&site, obstacle))?;
         let options = &self.options;
+        if options.mode == Mode::Shared && !self.scheme.can_share() {
+            let message = format!(
+                "scheme {} has no shared locks: use flock or ofd, for readers and writers alike",
+                self.scheme.name()
+            );
+            return Err(failed(&site, Obstacle::new(FailureReason::Unsupported, message)));
+        }
         if let Some(mine) = registry::find(&key, options.ownership) {
             if options.reentry == Reentry::Count
+                && (mine.held.mode() == Mode::Exclusive || options.mode == Mode::Shared)
                 && let Some(guard) = Guard::again(mine.held)
             {
                 return Ok(guard);
@@ -251,14 +274,28 @@ impl<S: Scheme> Lock<S> {
                 return Err(failed(&site, Obstacle::new(FailureReason::WouldDeadlock, message)));
             }
         }
-        let owner = Owner::current(options.command.as_ref());
+        let owner = Owner { scheme: self.scheme.name().into(), ..Owner::current(options.command.as_ref()) };
         let request = Request {
             site: &site,
             owner: &owner,
+            mode: options.mode,
             waits: deadline.waits(),
             file_mode: options.file_mode,
             recovery: options.recovery,
         };
+        let acquired = self.with_wait(&site, deadline, |wait| wait::acquire(&self.scheme, &request, wait));
+        acquired
+            .map(|hold| Guard::new(hold, site, key, (options.ownership, options.mode), self.scheme.name()))
+    }
+
+    /// Waits as the options say, and says why in vain.
+    fn with_wait<T>(
+        &self,
+        site: &Site,
+        deadline: Deadline,
+        body: impl FnOnce(&Wait<'_>) -> Result<T, Ended>,
+    ) -> Result<T, LockError> {
+        let options = &self.options;
         let last: RefCell<Option<(Option<Owner>, Instant)>> = RefCell::new(None);
         let told = |status: &Status| {
             let Some(on_wait) = &options.on_wait else { return };
@@ -282,23 +319,22 @@ impl<S: Scheme> Lock<S> {
             on_interrupt: options.on_interrupt.as_deref(),
             on_wait: &told,
         };
-        match wait::acquire(&self.scheme, &request, &wait) {
-            Ok(hold) => Ok(Guard::new(hold, site, key, options.ownership, self.scheme.name())),
-            Err(Ended::Failed(obstacle)) => Err(failed(&site, obstacle)),
-            Err(Ended::Busy(status)) => {
+        body(&wait).map_err(|ended| match ended {
+            Ended::Failed(obstacle) => failed(site, obstacle),
+            Ended::Busy(status) => {
                 let contention = Box::new(Contention {
                     path: site.path().to_owned(),
                     lock_file: site.lock_file().to_owned(),
                     status: *status,
                     waited: deadline.waited(),
                 });
-                Err(if deadline.waits() {
+                if deadline.waits() {
                     LockError::LockTimeout(contention)
                 } else {
                     LockError::AlreadyLocked(contention)
-                })
+                }
             }
-        }
+        })
     }
 
     /// Looks at the lock. Never waits, and takes nothing.
@@ -333,6 +369,32 @@ impl<S: Scheme> Lock<S> {
     /// When the lock file can't be looked at.
     pub fn owner(&self) -> Result<Option<Owner>, LockError> {
         self.status().map(|status| status.owner().filter(|_| status.is_locked()).cloned())
+    }
+
+    /// Who holds the lock and who waits for it, as the kernel shows them: also readers, and
+    /// processes that have inherited the lock. Nobody for scheme symlink, which has no kernel lock.
+    ///
+    /// It reads the process table, which takes milliseconds.
+    ///
+    /// # Errors
+    /// When the lock file can't be looked at.
+    pub fn contenders(&self) -> Result<Contenders, LockError> {
+        Ok(match self.status()?.seen {
+            Seen::Inode(inode, _) => contenders::of(inode, self.scheme.name() == "ofd"),
+            Seen::Nothing | Seen::Target(_) => Contenders::default(),
+        })
+    }
+
+    /// Waits until the lock is free, or stale, and takes nothing: by the time this returns another
+    /// may have it. Waits as long as `timeout` says.
+    ///
+    /// # Errors
+    /// As [`acquire`](Self::acquire).
+    pub fn wait_free(&self, timeout: impl Into<Timeout>) -> Result<(), LockError> {
+        let deadline = Deadline::start(timeout.into());
+        let site = self.site()?;
+        site.key().map_err(|obstacle| failed(&site, obstacle))?;
+        self.with_wait(&site, deadline, |wait| wait::until_free(self, &site, wait))
     }
 
     /// Removes the lock, whoever holds it: a person's order, as pylockfile's. Its holder, if it

@@ -1,5 +1,26 @@
 //! The options of a lock that are a choice between a few words.
 
+/// Whether a lock is one holder's alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub enum Mode {
+    /// One holder, and nobody else: for writers.
+    #[default]
+    Exclusive,
+    /// Any number of holders, as long as nobody holds the lock exclusively: for readers.
+    Shared,
+}
+
+impl Mode {
+    /// One word: `exclusive` or `shared`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Mode::Exclusive => "exclusive",
+            Mode::Shared => "shared",
+        }
+    }
+}
+
 /// Who owns a lock that was acquired.
 ///
 /// pylockfile's `threaded`: it decides what [`i_am_locking`](crate::Lock::i_am_locking) answers

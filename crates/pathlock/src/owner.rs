@@ -40,6 +40,8 @@ pub struct Owner {
     pub(crate) since: Option<Duration>,
     pub(crate) serial: u64,
     pub(crate) command: Arc<str>,
+    /// The name of the scheme; empty where the record does not say.
+    pub(crate) scheme: Arc<str>,
     /// The owner keeps a kernel lock on the inode for as long as it holds the lock.
     pub(crate) kernel: bool,
 }
@@ -102,6 +104,7 @@ impl Owner {
             since: SystemTime::now().duration_since(UNIX_EPOCH).ok(),
             serial: SERIAL.fetch_add(1, Ordering::Relaxed),
             command: Arc::clone(command.unwrap_or(&me.command)),
+            scheme: Arc::from(""),
             kernel: false,
         }
     }
@@ -116,6 +119,7 @@ impl Owner {
             since: None,
             serial: 0,
             command: Arc::from(""),
+            scheme: Arc::from(""),
             kernel: false,
         }
     }
@@ -173,6 +177,12 @@ impl Owner {
     #[must_use]
     pub fn command(&self) -> &str {
         &self.command
+    }
+
+    /// The name of the scheme it holds the lock by; empty where the record does not say.
+    #[must_use]
+    pub fn scheme(&self) -> &str {
+        &self.scheme
     }
 
     /// When it acquired the lock, on its own wall clock. For people: nothing is decided by it.

@@ -32,6 +32,7 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::liveness::{self, Evidence};
+use crate::mode::Mode;
 use crate::owner::Record;
 use crate::site::Site;
 use crate::status::{State, Status};
@@ -135,12 +136,12 @@ pub(crate) struct Breaker {
 impl Breaker {
     /// `None` while another process has it.
     pub(crate) fn try_become(site: &Site) -> io::Result<Option<Breaker>> {
-        Breaker::lock_with(site, sys::lock_try)
+        Breaker::lock_with(site, |file| sys::lock_try(file, Mode::Exclusive))
     }
 
     /// Waits for the other breakers: each has it for a few calls only.
     pub(crate) fn wait(site: &Site) -> io::Result<Option<Breaker>> {
-        Breaker::lock_with(site, |file| sys::lock_wait(file).map(|()| true))
+        Breaker::lock_with(site, |file| sys::lock_wait(file, Mode::Exclusive).map(|()| true))
     }
 
     fn lock_with(site: &Site, lock: impl Fn(&File) -> io::Result<bool>) -> io::Result<Option<Breaker>> {

@@ -13,13 +13,13 @@
 //! 3. [`Scheme::status`] looks and takes nothing; [`Scheme::remove`] is a person's order.
 
 use std::fmt;
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::Arc;
 
 use crate::error::Obstacle;
-use crate::mode::Recovery;
+use crate::mode::{Mode, Recovery};
 use crate::owner::Owner;
 use crate::site::Site;
 use crate::status::Status;
@@ -35,6 +35,7 @@ mod ofd;
 mod pid;
 mod symlink;
 
+pub(crate) use baton::ANNOUNCED;
 pub use flock::Flock;
 pub use link::Link;
 pub use mkdir::Mkdir;
@@ -83,6 +84,11 @@ pub trait Scheme: fmt::Debug + Send + Sync {
         sys::with_suffix(path, ".lock")
     }
 
+    /// Whether it has shared locks: many holders at once, as long as none is exclusive.
+    fn can_share(&self) -> bool {
+        false
+    }
+
     /// Tries once for the lock. Never waits, and leaves nothing behind unless it is held.
     ///
     /// # Errors
@@ -111,6 +117,9 @@ impl<S: Scheme + ?Sized> Scheme for Arc<S> {
     fn lock_file(&self, path: &Path) -> PathBuf {
         (**self).lock_file(path)
     }
+    fn can_share(&self) -> bool {
+        (**self).can_share()
+    }
     fn attempt(&self, request: &Request<'_>) -> Result<Attempt, Obstacle> {
         (**self).attempt(request)
     }
@@ -130,6 +139,9 @@ pub struct Request<'a> {
     pub site: &'a Site,
     /// Who asks: what the record will say.
     pub owner: &'a Owner,
+    /// Whether others may hold it at the same time. Never [`Mode::Shared`] for a scheme that
+    /// [cannot](Scheme::can_share).
+    pub mode: Mode,
     /// Whether the caller will wait: if not, nobody's place in a queue needs to be respected.
     pub waits: bool,
     /// The mode of a file that is made, before the umask; the scheme's own if `None`.
@@ -183,6 +195,8 @@ pub(crate) struct QueueKey {
     pub(crate) inode: FileId,
     /// An inode has two: that of `flock(2)` and that of its byte ranges.
     pub(crate) ranged: bool,
+    /// One wins a lock of one mode.
+    pub(crate) mode: Mode,
 }
 
 /// A queue of the kernel, seen by one that waits in it through one open file.
@@ -241,12 +255,11 @@ pub trait Hold: fmt::Debug + Send + Sync {
     /// When the record can't be rewritten, or the lock is no longer ours.
     fn adopt(&mut self, owner: Owner) -> io::Result<()>;
 
-    /// Sees to it that the lock outlasts this process as long as the child that `command` starts
-    /// does, or that the child does not outlast this process.
-    ///
-    /// # Errors
-    /// When the scheme, or the system, can do neither.
-    fn share_with(&self, command: &mut Command) -> io::Result<()>;
+    /// The open file that holds the lock: who inherits it keeps the lock held. `None` where nothing
+    /// open does.
+    fn open_file(&self) -> Option<&File> {
+        None
+    }
 }
 
 /// Why a lock could not be released.

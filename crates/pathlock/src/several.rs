@@ -38,6 +38,17 @@ pub fn acquire_all<'a, S: Scheme + 'a>(
     ordered.into_iter().map(|(_, lock)| lock.acquire_until(deadline)).collect()
 }
 
+/// A duplicate of the open file that a program was started with as descriptor `number`, as in a
+/// script's `exec 9>file`. A kernel lock that is taken through the duplicate is the lock of the
+/// original: it stays when the duplicate is closed.
+///
+/// # Errors
+/// When no file is open under that number (`EBADF`), or no more can be opened.
+#[cfg(unix)]
+pub fn inherited_file(number: i32) -> std::io::Result<std::fs::File> {
+    crate::sys::duplicate(number)
+}
+
 /// Runs `body` while the default lock of what is at `path` is held.
 ///
 /// # Errors

@@ -12,6 +12,8 @@ mod platform;
 #[cfg(not(unix))]
 #[path = "sys/other.rs"]
 mod platform;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod proc_locks;
 #[cfg(unix)]
 mod unix;
 
@@ -21,6 +23,8 @@ pub(crate) mod testing;
 
 pub(crate) use fork_local::ForkLocal;
 pub(crate) use platform::*;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(crate) use proc_locks::{contenders, locked_inodes};
 #[cfg(unix)]
 pub(crate) use unix::*;
 

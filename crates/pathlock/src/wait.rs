@@ -17,10 +17,12 @@ use std::time::{Duration, Instant};
 use crate::cancel::CancelToken;
 use crate::deadline::Deadline;
 use crate::error::{FailureReason, Obstacle};
-use crate::liveness::{self, Evidence};
+use crate::liveness::{self, Evidence, Liveness};
+use crate::lock::Lock;
 use crate::scheme::{Attempt, Busy, Hold, Request, Scheme, Waiter};
+use crate::site::Site;
 use crate::status::{State, Status};
-use crate::sys::{self, Exit, Source, Watch, Woken};
+use crate::sys::{self, Exit, Filesystem, Source, Watch, Woken};
 
 mod backoff;
 mod park;
@@ -29,6 +31,13 @@ use backoff::Backoff;
 
 /// How often a waiter looks again though nothing has told it to.
 const RECHECK: Duration = Duration::from_secs(3);
+
+/// How often one that waits for a lock to be free looks again at once while nobody's record is
+/// in it, a millisecond apart.
+const LETTING_GO: u32 = 20;
+
+/// More processes than this that hold one lock are not watched one by one.
+const MOST_EXITS: usize = 32;
 
 /// What ends a wait besides its end.
 pub(crate) struct Wait<'a> {
@@ -135,13 +144,13 @@ pub(crate) fn acquire(
             }
             Waiter::Change => {
                 match &watch {
-                    None => match Watch::begin(request.site.directory()) {
+                    None => match Watch::begin(request.site.directory(), false) {
                         // Now that nothing can be missed, try again before sleeping.
                         Ok(Some(begun)) => watch = Some(begun),
                         Ok(None) => backoff.pause(wait)?,
                         Err(error) => return Err(Obstacle::from(error).into()),
                     },
-                    Some(watch) => watch_for(request, wait, watch, &status)?,
+                    Some(watch) => watch_for(request.site, wait, watch, &status)?,
                 }
                 scheme.attempt(request)?
             }
@@ -151,6 +160,72 @@ pub(crate) fn acquire(
             }
         };
     }
+}
+
+/// Waits until the lock can be acquired, and acquires nothing.
+///
+/// A release is seen as the name that goes, as the record that is erased, or as the end of a process
+/// that holds the lock. Each look is made after the watch has begun.
+pub(crate) fn until_free<S: Scheme>(lock: &Lock<S>, site: &Site, wait: &Wait<'_>) -> Result<(), Ended> {
+    let mut backoff = Backoff::new();
+    let mut watch: Option<Watch> = None;
+    let mut letting_go = 0;
+    loop {
+        let status = lock.scheme().status(site)?;
+        if !status.is_locked() {
+            return Ok(());
+        }
+        if !wait.deadline.waits() || wait.deadline.has_passed() {
+            return Err(Ended::Busy(Box::new(status)));
+        }
+        (wait.on_wait)(&status);
+        match &watch {
+            None if site.filesystem()? == Filesystem::Remote => backoff.pause(wait)?,
+            None => match Watch::begin(site.directory(), true) {
+                Ok(Some(begun)) => watch = Some(begun),
+                Ok(None) => backoff.pause(wait)?,
+                Err(error) => return Err(Obstacle::from(error).into()),
+            },
+            // An owner that lets go erases its record first, and nothing tells of the rest.
+            Some(_) if status.owner().is_none() && letting_go < LETTING_GO => {
+                letting_go += 1;
+                step_aside(u32::MAX);
+            }
+            Some(watch) => {
+                letting_go = 0;
+                watch_holders(lock, site, wait, watch, &status)?;
+            }
+        }
+    }
+}
+
+/// Sleeps until there is something about the lock to look at again: its name or its record, or the
+/// end of a process that the kernel shows to hold it.
+fn watch_holders<S: Scheme>(
+    lock: &Lock<S>,
+    site: &Site,
+    wait: &Wait<'_>,
+    watch: &Watch,
+    status: &Status,
+) -> Result<(), Obstacle> {
+    if status.owner().is_some_and(|owner| owner.liveness() == Liveness::Alive) {
+        return watch_for(site, wait, watch, status);
+    }
+    let shown = lock.contenders().unwrap_or_default();
+    let exits: Vec<Exit> = shown
+        .holders()
+        .iter()
+        .filter(|holder| holder.pid() != std::process::id())
+        .take(MOST_EXITS)
+        .filter_map(|holder| Exit::of(holder.pid()).ok().flatten())
+        .collect();
+    // One that has died before its end could be watched has let go by now.
+    if !lock.scheme().status(site)?.is_locked() {
+        return Ok(());
+    }
+    let mut sources = vec![watch.source()];
+    sources.extend(exits.iter().map(Exit::source));
+    sleep_on(site, wait, watch, &sources)
 }
 
 /// Lets others run who are about to do something: a moment at first, then a millisecond.
@@ -163,7 +238,7 @@ pub(crate) fn step_aside(times: u32) {
 }
 
 /// Sleeps until the lock's name has changed, its owner has died, or it is time to look again.
-fn watch_for(request: &Request<'_>, wait: &Wait<'_>, watch: &Watch, status: &Status) -> Result<(), Obstacle> {
+fn watch_for(site: &Site, wait: &Wait<'_>, watch: &Watch, status: &Status) -> Result<(), Obstacle> {
     // Only one that lives now can be waited for; the pid of another is not its pid.
     let exit = match status.owner() {
         Some(owner) if owner.pid != std::process::id() => {
@@ -182,10 +257,15 @@ fn watch_for(request: &Request<'_>, wait: &Wait<'_>, watch: &Watch, status: &Sta
     };
     let mut sources = vec![watch.source()];
     sources.extend(exit.as_ref().map(Exit::source));
+    sleep_on(site, wait, watch, &sources)
+}
+
+/// Sleeps until one of `sources` is ready, or it is time to look again. The first is `watch`.
+fn sleep_on(site: &Site, wait: &Wait<'_>, watch: &Watch, sources: &[Source<'_>]) -> Result<(), Obstacle> {
     loop {
-        match wait.sleep(&sources, backoff::jittered(RECHECK))? {
+        match wait.sleep(sources, backoff::jittered(RECHECK))? {
             // The watch alone, and nothing about this lock: somebody else's file in the directory.
-            Slept::Ready(1) if !watch.saw(request.site.name()) => {}
+            Slept::Ready(1) if !watch.saw(site.name()) => {}
             Slept::Ready(_) | Slept::Recheck | Slept::TimedOut => return Ok(()),
         }
     }

@@ -79,6 +79,9 @@ fn fields(owner: &Owner, mark: Mark, separator: char) -> String {
         text.push_str(value);
     };
     put("pathlock", "1");
+    if !owner.scheme.is_empty() {
+        put("scheme", &escape(&owner.scheme, 16));
+    }
     if owner.kernel {
         put("kernel", "flock");
     }
@@ -179,6 +182,7 @@ fn parse(bytes: &[u8], separator: u8) -> Record {
         let (key, value) = (&line[..at], line[at + 1..].trim_ascii_end());
         match key {
             b"pathlock" => ours = true,
+            b"scheme" => owner.scheme = unescape(value).into(),
             b"kernel" => owner.kernel = value == b"flock",
             b"start" => owner.start = number(value),
             b"boot" => identity.boot = Some(unescape(value)),
@@ -247,6 +251,7 @@ mod tests {
                 since: Some(Duration::new(secs, nanos)),
                 serial,
                 command: command.into(),
+                scheme: "link".into(),
                 kernel,
             },
         )

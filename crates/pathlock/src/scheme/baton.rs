@@ -52,7 +52,7 @@ use std::sync::{Arc, OnceLock};
 use crate::error::{FailureReason, Obstacle};
 use crate::litter;
 use crate::liveness::Liveness;
-use crate::mode::Recovery;
+use crate::mode::{Mode, Recovery};
 use crate::owner::{MAX_READ, Mark, Owner, Record};
 use crate::recover::{self, Verdict};
 use crate::scheme::{Attempt, Busy, Request, Waiter};
@@ -156,7 +156,7 @@ impl Place {
 
     fn is_announced(&self) -> bool {
         // Where the system can't say, nobody announces: the name goes, and waiters start again.
-        sys::range_is_held(&self.inode, ANNOUNCED).unwrap_or(false)
+        super::kernel::is_announced(&self.inode)
     }
 
     /// Whether this is the lock, and has a free mark.
@@ -187,7 +187,7 @@ impl Place {
     /// as a waiter's thread does when the program exits, the mark is the caller's to see to.
     fn regain(&self, form: impl Form, site: &Site) -> bool {
         for look in 0..LOOKS {
-            if sys::lock_try(&self.inode).unwrap_or(false) {
+            if sys::lock_try(&self.inode, Mode::Exclusive).unwrap_or(false) {
                 return true;
             }
             if self.is_announced() || !self.is_marked(form, site) {
@@ -230,7 +230,7 @@ pub(crate) fn attempt(form: impl Form, request: &Request<'_>) -> Result<Attempt,
         if request.waits && place.is_announced() {
             return Ok(busy(queued_status(form, &place), queue()));
         }
-        if !sys::lock_try(&place.inode)? {
+        if !sys::lock_try(&place.inode, Mode::Exclusive)? {
             let status = queued_status(form, &place);
             return Ok(busy(status, if request.waits { queue() } else { Waiter::Change }));
         }
@@ -377,7 +377,7 @@ fn status_of(
 ) -> Result<Status, Obstacle> {
     let text = place.read(form)?;
     let seen = Seen::Inode(place.id, text);
-    if filesystem == Filesystem::Local && sys::lock_is_held(&place.inode)? {
+    if filesystem == Filesystem::Local && sys::lock_held_as(&place.inode)?.is_some() {
         return Ok(queued_status(form, place).of(seen));
     }
     let status = match look(form, site, place, filesystem)? {
@@ -386,7 +386,8 @@ fn status_of(
         Verdict::NotALock(what) => Status::new(State::Unknown, None, what),
     };
     // A releaser that found the inode taken, by our look at it, has left its mark to us.
-    if status.state() == State::Free && !place.is_announced() && sys::lock_try(&place.inode)? {
+    if status.state() == State::Free && !place.is_announced() && sys::lock_try(&place.inode, Mode::Exclusive)?
+    {
         place.let_go(form, site, &Owner::current(None));
     }
     Ok(status.of(seen))

@@ -10,6 +10,7 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::litter;
+use crate::mode::Mode;
 use crate::owner::{Mark, Record};
 use crate::scheme::Request;
 use crate::scheme::baton::Place;
@@ -45,7 +46,7 @@ impl Draft {
                 Draft { file: sys::create_new(&name, mode)?, name: Some(FreshName(name)) }
             }
         };
-        if filesystem == Filesystem::Local && !sys::lock_try(&draft.file)? {
+        if filesystem == Filesystem::Local && !sys::lock_try(&draft.file, Mode::Exclusive)? {
             // Nobody else knows a fresh file; a sweep of the name alone could look at it.
             return Err(io::ErrorKind::WouldBlock.into());
         }

@@ -7,6 +7,7 @@ use std::io;
 use super::kernel::{self, KernelLock};
 use super::{Attempt, Request, Scheme};
 use crate::error::Obstacle;
+use crate::mode::Mode;
 use crate::site::Site;
 use crate::status::Status;
 use crate::sys;
@@ -18,6 +19,9 @@ pub struct Flock;
 impl Scheme for Flock {
     fn name(&self) -> &str {
         "flock"
+    }
+    fn can_share(&self) -> bool {
+        true
     }
     fn attempt(&self, request: &Request<'_>) -> Result<Attempt, Obstacle> {
         kernel::attempt(WholeFile, request)
@@ -36,16 +40,16 @@ pub(super) struct WholeFile;
 
 impl KernelLock for WholeFile {
     const READ_ONLY: bool = true;
-    fn try_lock(self, file: &File) -> io::Result<bool> {
-        sys::lock_try(file)
+    fn try_lock(self, file: &File, mode: Mode) -> io::Result<bool> {
+        sys::lock_try(file, mode)
     }
-    fn wait(self, file: &File) -> io::Result<()> {
-        sys::lock_wait(file)
+    fn wait(self, file: &File, mode: Mode) -> io::Result<()> {
+        sys::lock_wait(file, mode)
     }
     fn unlock(self, file: &File) -> io::Result<()> {
         sys::unlock(file)
     }
-    fn is_held(self, file: &File) -> io::Result<bool> {
-        sys::lock_is_held(file)
+    fn held_as(self, file: &File) -> io::Result<Option<Mode>> {
+        sys::lock_held_as(file)
     }
 }

@@ -27,14 +27,13 @@ use std::fmt;
 use std::fs::File;
 use std::io;
 use std::path::Path;
-use std::process::Command;
 use std::sync::Arc;
 
 use super::baton::{ANNOUNCED, kernel_held, kernel_owner};
 use super::{Attempt, Busy, Hold, Lost, Queue, QueueKey, Request, Waiter};
 use crate::error::{FailureReason, Obstacle};
 use crate::litter;
-use crate::mode::Recovery;
+use crate::mode::{Mode, Recovery};
 use crate::owner::{MAX_READ, Mark, Owner, Record};
 use crate::recover::{self, Verdict};
 use crate::site::Site;
@@ -45,10 +44,11 @@ use crate::sys::{self, FileId, Filesystem, Kind};
 pub(crate) trait KernelLock: fmt::Debug + Copy + Send + Sync + 'static {
     /// Whether the lock can be had on a directory, and on a file that can't be written.
     const READ_ONLY: bool;
-    fn try_lock(self, file: &File) -> io::Result<bool>;
-    fn wait(self, file: &File) -> io::Result<()>;
+    fn try_lock(self, file: &File, mode: Mode) -> io::Result<bool>;
+    fn wait(self, file: &File, mode: Mode) -> io::Result<()>;
     fn unlock(self, file: &File) -> io::Result<()>;
-    fn is_held(self, file: &File) -> io::Result<bool>;
+    /// How others hold it, if any does.
+    fn held_as(self, file: &File) -> io::Result<Option<Mode>>;
 }
 
 /// An open lock file.
@@ -124,11 +124,11 @@ pub(super) fn attempt<K: KernelLock>(lock: K, request: &Request<'_>) -> Result<A
             // A blocking wait is polled by the client there, and can't be ended.
             _ => Waiter::Backoff,
         };
-        if request.waits && filesystem == Filesystem::Local && is_announced(&target) {
-            return Ok(Attempt::Busy(Busy { status: held_status(&target), waiter: queue() }));
-        }
-        if !lock.try_lock(&target.file)? {
-            return Ok(Attempt::Busy(Busy { status: held_status(&target), waiter: queue() }));
+        let behind = request.waits && filesystem == Filesystem::Local && is_announced(&target.file);
+        if behind || !lock.try_lock(&target.file, request.mode)? {
+            let held_as = lock.held_as(&target.file)?.unwrap_or_default();
+            let waiter = queue();
+            return Ok(Attempt::Busy(Busy { status: held_status(&target, held_as), waiter }));
         }
         if let Some(attempt) = settle(lock, request, &target)? {
             return Ok(attempt);
@@ -136,12 +136,17 @@ pub(super) fn attempt<K: KernelLock>(lock: K, request: &Request<'_>) -> Result<A
     }
 }
 
-fn is_announced(target: &Target) -> bool {
-    sys::range_is_held(&target.file, ANNOUNCED).unwrap_or(false)
+/// Whether others wait in the queue of the inode.
+pub(super) fn is_announced(file: &File) -> bool {
+    sys::range_held_as(file, ANNOUNCED).is_ok_and(|mode| mode.is_some())
 }
 
-fn held_status(target: &Target) -> Status {
-    kernel_held(target.record().ok().and_then(|record| record.owner().cloned()))
+fn held_status(target: &Target, held_as: Mode) -> Status {
+    match held_as {
+        Mode::Exclusive => kernel_held(target.record().ok().and_then(|record| record.owner().cloned())),
+        // A record that is there is that of a writer who was killed.
+        Mode::Shared => Status::new(State::Held, None, "its kernel lock is held by readers"),
+    }
 }
 
 /// Decides, with the kernel lock in hand; `None` when the path names another file by now.
@@ -176,7 +181,8 @@ fn settle_locked(
         }
     }
     let ours = matches!(record, Record::Owned(..) | Record::Free(_) | Record::Empty);
-    let recorded = ours && target.writable;
+    // Of many readers no one is the owner, and none may write while others read.
+    let recorded = ours && target.writable && request.mode == Mode::Exclusive;
     let owner = kernel_owner(request);
     if recorded {
         sys::write_start(&target.file, &Record::owned(&owner, Mark::default()))?;
@@ -195,13 +201,12 @@ pub(super) fn status(lock: impl KernelLock, site: &Site) -> Result<Status, Obsta
         let Some(target) = open(site.lock_file())? else { return Ok(Status::free()) };
         let text = target.text()?;
         let record = Record::parse(&text);
-        let status = if lock.is_held(&target.file)? {
-            held_status(&target)
-        } else {
-            match (&record, recover::under_lock(&record)) {
+        let status = match lock.held_as(&target.file)? {
+            Some(mode) => held_status(&target, mode),
+            None => match (&record, recover::under_lock(&record)) {
                 (Record::Owned(..), Verdict::Stale(status) | Verdict::Held(status)) => status,
                 _ => Status::new(State::Free, None, "its kernel lock is free"),
-            }
+            },
         };
         // What has lost the name meanwhile says nothing about the lock.
         if recover::still_names(site, &target.file)? {
@@ -331,14 +336,14 @@ impl<K: KernelLock> Hold for KernelHold<K> {
         Ok(())
     }
 
-    fn share_with(&self, command: &mut Command) -> io::Result<()> {
-        sys::inherit(command, &self.target()?.file)
+    fn open_file(&self) -> Option<&File> {
+        self.target.as_ref().map(|target| &target.file)
     }
 }
 
 /// Gives `lock` back if it was there for the asking while others are announced; says whether.
-pub(super) fn give_way(lock: impl KernelLock, file: &File) -> io::Result<bool> {
-    if !lock.try_lock(file)? || !sys::range_is_held(file, ANNOUNCED).unwrap_or(false) {
+pub(super) fn give_way(lock: impl KernelLock, file: &File, mode: Mode) -> io::Result<bool> {
+    if !lock.try_lock(file, mode)? || !is_announced(file) {
         return Ok(false);
     }
     lock.unlock(file)?;
@@ -348,13 +353,15 @@ pub(super) fn give_way(lock: impl KernelLock, file: &File) -> io::Result<bool> {
 #[derive(Debug)]
 struct KernelQueue<K> {
     lock: K,
+    mode: Mode,
     site: Site,
     target: Arc<Target>,
 }
 
 impl<K: KernelLock> KernelQueue<K> {
     fn waiter(lock: K, request: &Request<'_>, target: &Arc<Target>) -> Waiter {
-        let queue = KernelQueue { lock, site: request.site.clone(), target: Arc::clone(target) };
+        let queue =
+            KernelQueue { lock, mode: request.mode, site: request.site.clone(), target: Arc::clone(target) };
         queue.join();
         Waiter::queue(queue)
     }
@@ -362,20 +369,20 @@ impl<K: KernelLock> KernelQueue<K> {
 
 impl<K: KernelLock> Queue for KernelQueue<K> {
     fn key(&self) -> QueueKey {
-        QueueKey { inode: self.target.id, ranged: !K::READ_ONLY }
+        QueueKey { inode: self.target.id, ranged: !K::READ_ONLY, mode: self.mode }
     }
 
     fn join(&self) {
         // Where it fails, a newcomer may overtake us: no more than that.
-        let _ = sys::range_share(&self.target.file, ANNOUNCED);
+        let _ = sys::range_try(&self.target.file, ANNOUNCED, Mode::Shared);
     }
 
     fn give_way(&self) -> io::Result<bool> {
-        give_way(self.lock, &self.target.file)
+        give_way(self.lock, &self.target.file, self.mode)
     }
 
     fn block(&self) -> io::Result<()> {
-        self.lock.wait(&self.target.file)
+        self.lock.wait(&self.target.file, self.mode)
     }
 
     fn claim(&self, request: &Request<'_>) -> Result<Option<Attempt>, Obstacle> {
@@ -385,17 +392,20 @@ impl<K: KernelLock> Queue for KernelQueue<K> {
 
     fn look(&self) -> Option<Status> {
         let current = recover::still_names(&self.site, &self.target.file).unwrap_or(false);
-        current.then(|| held_status(&self.target))
+        // Through another open file: a look through ours could give up what `block` has just won.
+        let other = open(self.site.lock_file()).ok().flatten();
+        let held_as = other.and_then(|other| self.lock.held_as(&other.file).ok().flatten());
+        current.then(|| held_status(&self.target, held_as.unwrap_or_default()))
     }
 
     fn has_turn(&self) -> io::Result<bool> {
-        self.lock.try_lock(&self.target.file)
+        self.lock.try_lock(&self.target.file, self.mode)
     }
 
     fn leave(&self) {
         let _ = sys::range_unlock(&self.target.file, ANNOUNCED);
         // The same open file as in `block`: this succeeds when that has, or when the lock is free.
-        if self.lock.try_lock(&self.target.file).unwrap_or(false) {
+        if self.lock.try_lock(&self.target.file, self.mode).unwrap_or(false) {
             let _ = self.lock.unlock(&self.target.file);
         }
     }

@@ -20,6 +20,7 @@ use super::baton::{self, Form, Found, Place, kernel_owner};
 use super::{Attempt, Request, Scheme};
 use crate::error::Obstacle;
 use crate::litter;
+use crate::mode::Mode;
 use crate::owner::{MAX_READ, Mark, Owner, Record};
 use crate::site::Site;
 use crate::status::Status;
@@ -139,7 +140,7 @@ fn fill(request: &Request<'_>, owner: &Owner, path: &Path, filesystem: Filesyste
     let place = Place::new(sys::open_directory(path)?, false)?;
     if filesystem == Filesystem::Local {
         // Somebody may be looking at it, for a moment.
-        sys::lock_wait(&place.inode)?;
+        sys::lock_wait(&place.inode, Mode::Exclusive)?;
     }
     let file = sys::create_new_in(&place.inode, &owner_file_name(owner), request.file_mode.unwrap_or(0o666))?;
     sys::write_start(&file, &Record::owned(owner, Mark::default()))?;

@@ -9,6 +9,7 @@ use super::baton::ANNOUNCED;
 use super::kernel::{self, KernelLock};
 use super::{Attempt, Request, Scheme};
 use crate::error::Obstacle;
+use crate::mode::Mode;
 use crate::site::Site;
 use crate::status::Status;
 use crate::sys::{self, Range};
@@ -21,6 +22,9 @@ pub struct Ofd;
 impl Scheme for Ofd {
     fn name(&self) -> &str {
         "ofd"
+    }
+    fn can_share(&self) -> bool {
+        true
     }
     fn attempt(&self, request: &Request<'_>) -> Result<Attempt, Obstacle> {
         kernel::attempt(Bytes, request)
@@ -42,16 +46,16 @@ struct Bytes;
 
 impl KernelLock for Bytes {
     const READ_ONLY: bool = false;
-    fn try_lock(self, file: &File) -> io::Result<bool> {
-        sys::range_try(file, LOCK)
+    fn try_lock(self, file: &File, mode: Mode) -> io::Result<bool> {
+        sys::range_try(file, LOCK, mode)
     }
-    fn wait(self, file: &File) -> io::Result<()> {
-        sys::range_wait(file, LOCK)
+    fn wait(self, file: &File, mode: Mode) -> io::Result<()> {
+        sys::range_wait(file, LOCK, mode)
     }
     fn unlock(self, file: &File) -> io::Result<()> {
         sys::range_unlock(file, LOCK)
     }
-    fn is_held(self, file: &File) -> io::Result<bool> {
-        sys::range_is_held(file, LOCK)
+    fn held_as(self, file: &File) -> io::Result<Option<Mode>> {
+        sys::range_held_as(file, LOCK)
     }
 }

@@ -20,7 +20,6 @@
 
 use std::io;
 use std::path::Path;
-use std::process::Command;
 
 use super::{Attempt, Busy, Hold, Lost, Request, Scheme, Waiter};
 use crate::error::Obstacle;
@@ -221,9 +220,5 @@ impl Hold for SymlinkHold {
         }
         (self.owner, self.target) = (owner, target);
         Ok(())
-    }
-
-    fn share_with(&self, command: &mut Command) -> io::Result<()> {
-        sys::die_with_parent(command)
     }
 }

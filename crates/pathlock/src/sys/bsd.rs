@@ -14,7 +14,10 @@ use std::process::Command;
 use rustix::io::Errno;
 use rustix::process::Pid;
 
-use super::{Filesystem, ProcessState, Range, Source};
+use crate::contenders::Contenders;
+use crate::mode::Mode;
+
+use super::{FileId, Filesystem, ProcessState, Range, Source};
 
 fn unsupported<T>() -> io::Result<T> {
     Err(io::ErrorKind::Unsupported.into())
@@ -50,15 +53,11 @@ pub(crate) fn rename_new(_from: &Path, _to: &Path) -> io::Result<()> {
     unsupported()
 }
 
-pub(crate) fn range_try(_file: &File, _range: Range) -> io::Result<bool> {
+pub(crate) fn range_try(_file: &File, _range: Range, _mode: Mode) -> io::Result<bool> {
     unsupported()
 }
 
-pub(crate) fn range_wait(_file: &File, _range: Range) -> io::Result<()> {
-    unsupported()
-}
-
-pub(crate) fn range_share(_file: &File, _range: Range) -> io::Result<bool> {
+pub(crate) fn range_wait(_file: &File, _range: Range, _mode: Mode) -> io::Result<()> {
     unsupported()
 }
 
@@ -66,7 +65,7 @@ pub(crate) fn range_unlock(_file: &File, _range: Range) -> io::Result<()> {
     unsupported()
 }
 
-pub(crate) fn range_is_held(_file: &File, _range: Range) -> io::Result<bool> {
+pub(crate) fn range_held_as(_file: &File, _range: Range) -> io::Result<Option<Mode>> {
     unsupported()
 }
 
@@ -117,7 +116,7 @@ impl Exit {
 pub(crate) struct Watch(OwnedFd);
 
 impl Watch {
-    pub(crate) fn begin(_directory: &Path) -> io::Result<Option<Watch>> {
+    pub(crate) fn begin(_directory: &Path, _writes: bool) -> io::Result<Option<Watch>> {
         Ok(None)
     }
 
@@ -221,4 +220,14 @@ pub(crate) fn thread_id() -> Option<u64> {
 
 pub(crate) fn die_with_parent(_command: &mut Command) -> io::Result<()> {
     unsupported()
+}
+
+/// Not shown by this system.
+pub(crate) fn contenders(_inode: FileId, _ranged: bool, _announced: Range) -> Contenders {
+    Contenders::default()
+}
+
+/// Not shown by this system.
+pub(crate) fn locked_inodes() -> Vec<u64> {
+    Vec::new()
 }

@@ -13,9 +13,11 @@ use std::sync::{Mutex, OnceLock};
 
 use rustix::event::EventfdFlags;
 use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, RenameFlags};
+use rustix::fs::{AtFlags, CWD, Mode as Bits, OFlags, RenameFlags};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal};
+
+use crate::mode::Mode;
 
 use super::{Filesystem, ForkLocal, ProcessState, Range, Source};
 
@@ -55,7 +57,7 @@ pub(crate) fn create_unnamed(directory: &Path, bits: u32) -> io::Result<Option<F
         return Ok(None);
     }
     let flags = OFlags::RDWR | OFlags::TMPFILE | OFlags::CLOEXEC;
-    match rustix::fs::open(directory, flags, Mode::from_raw_mode(bits & 0o7777)) {
+    match rustix::fs::open(directory, flags, Bits::from_raw_mode(bits & 0o7777)) {
         Ok(fd) => Ok(Some(fd.into())),
         Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL) => Ok(None),
         Err(error) => Err(error.into()),
@@ -108,30 +110,36 @@ fn range_set(file: &File, command: i32, kind: i32, range: Range) -> io::Result<b
     }
 }
 
-/// Tries for an exclusive lock of `range`; `false` when another open file description, or a
-/// process with a POSIX lock, has it. Needs a file that is open for writing.
-pub(crate) fn range_try(file: &File, range: Range) -> io::Result<bool> {
-    range_set(file, libc::F_OFD_SETLK, libc::F_WRLCK, range)
+fn kind_of(mode: Mode) -> i32 {
+    match mode {
+        Mode::Exclusive => libc::F_WRLCK,
+        Mode::Shared => libc::F_RDLCK,
+    }
 }
 
-/// Waits in the kernel's queue for an exclusive lock of `range`.
-pub(crate) fn range_wait(file: &File, range: Range) -> io::Result<()> {
-    range_set(file, libc::F_OFD_SETLKW, libc::F_WRLCK, range).map(|_| ())
+/// Tries for a lock of `range`; `false` when another open file description, or a process with a
+/// POSIX lock, is in the way. An exclusive one needs a file that is open for writing.
+pub(crate) fn range_try(file: &File, range: Range, mode: Mode) -> io::Result<bool> {
+    range_set(file, libc::F_OFD_SETLK, kind_of(mode), range)
 }
 
-/// Tries for a shared lock of `range`.
-pub(crate) fn range_share(file: &File, range: Range) -> io::Result<bool> {
-    range_set(file, libc::F_OFD_SETLK, libc::F_RDLCK, range)
+/// Waits in the kernel's queue for a lock of `range`.
+pub(crate) fn range_wait(file: &File, range: Range, mode: Mode) -> io::Result<()> {
+    range_set(file, libc::F_OFD_SETLKW, kind_of(mode), range).map(|_| ())
 }
 
 pub(crate) fn range_unlock(file: &File, range: Range) -> io::Result<()> {
     range_set(file, libc::F_OFD_SETLK, libc::F_UNLCK, range).map(|_| ())
 }
 
-/// Whether another open file description, or a process, has any lock in `range`. Takes nothing.
-pub(crate) fn range_is_held(file: &File, range: Range) -> io::Result<bool> {
-    // `as`: see `range_call`.
-    Ok(range_call(file, libc::F_OFD_GETLK, libc::F_WRLCK, range)?.l_type != libc::F_UNLCK as libc::c_short)
+/// How another open file description, or a process, has a lock in `range`. Takes nothing.
+pub(crate) fn range_held_as(file: &File, range: Range) -> io::Result<Option<Mode>> {
+    let lock = range_call(file, libc::F_OFD_GETLK, libc::F_WRLCK, range)?;
+    Ok(match i32::from(lock.l_type) {
+        libc::F_UNLCK => None,
+        libc::F_RDLCK => Some(Mode::Shared),
+        _ => Some(Mode::Exclusive),
+    })
 }
 
 /// A flag that another thread, or a signal handler, can raise to end a [`super::poll`].
@@ -188,8 +196,9 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
-    /// `None` where changes can't be watched: wait with a backoff there.
-    pub(crate) fn begin(directory: &Path) -> io::Result<Option<Watch>> {
+    /// Also for writes to the files there, if `writes`. `None` where changes can't be watched: wait
+    /// with a backoff there.
+    pub(crate) fn begin(directory: &Path, writes: bool) -> io::Result<Option<Watch>> {
         let idle = IDLE.get_or_init(Mutex::default).lock().ok().and_then(|mut idle| idle.pop());
         let instance = match idle {
             Some(instance) => instance,
@@ -199,8 +208,9 @@ impl Watch {
             },
         };
         let names = WatchFlags::DELETE | WatchFlags::MOVED_FROM | WatchFlags::MOVED_TO;
+        let modified = if writes { WatchFlags::MODIFY } else { WatchFlags::empty() };
         let itself = WatchFlags::DELETE_SELF | WatchFlags::MOVE_SELF | WatchFlags::ONLYDIR;
-        let result = inotify::add_watch(&instance, directory, names | itself);
+        let result = inotify::add_watch(&instance, directory, names | itself | modified);
         let mut watch = Watch { instance: ManuallyDrop::new(instance), descriptor: -1 };
         match result {
             Ok(descriptor) => {

@@ -10,6 +10,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use crate::contenders::Contenders;
+use crate::mode::Mode;
+
 use super::{FileId, Filesystem, ProcessState, Range, Stat};
 
 macro_rules! unsupported {
@@ -45,19 +48,18 @@ unsupported! {
     fn read_start(file: &File, most: usize) -> Vec<u8>;
     fn write_start(file: &File, bytes: &[u8]) -> ();
     fn truncate(file: &File) -> ();
-    fn lock_try(file: &File) -> bool;
-    fn lock_wait(file: &File) -> ();
-    fn lock_is_held(file: &File) -> bool;
+    fn lock_try(file: &File, mode: Mode) -> bool;
+    fn lock_wait(file: &File, mode: Mode) -> ();
+    fn lock_held_as(file: &File) -> Option<Mode>;
     fn unlock(file: &File) -> ();
     fn filesystem(directory: &Path) -> Filesystem;
     fn create_unnamed(directory: &Path, bits: u32) -> Option<File>;
     fn name_unnamed(file: &File, to: &Path) -> ();
-    fn range_try(file: &File, range: Range) -> bool;
-    fn range_wait(file: &File, range: Range) -> ();
-    fn range_share(file: &File, range: Range) -> bool;
+    fn range_try(file: &File, range: Range, mode: Mode) -> bool;
+    fn range_wait(file: &File, range: Range, mode: Mode) -> ();
     fn range_unlock(file: &File, range: Range) -> ();
-    fn range_is_held(file: &File, range: Range) -> bool;
-    fn inherit(command: &mut Command, file: &File) -> ();
+    fn range_held_as(file: &File, range: Range) -> Option<Mode>;
+    fn inherit(command: &mut Command, file: File) -> ();
     fn die_with_parent(command: &mut Command) -> ();
 }
 
@@ -112,7 +114,7 @@ impl Exit {
 pub(crate) struct Watch;
 
 impl Watch {
-    pub(crate) fn begin(_directory: &Path) -> io::Result<Option<Watch>> {
+    pub(crate) fn begin(_directory: &Path, _writes: bool) -> io::Result<Option<Watch>> {
         Ok(None)
     }
 
@@ -169,3 +171,13 @@ pub(crate) fn is_still(_file: &File, _id: FileId) -> bool {
 }
 
 pub(crate) fn abandon(_file: File) {}
+
+/// Not shown by this system.
+pub(crate) fn contenders(_inode: FileId, _ranged: bool, _announced: Range) -> Contenders {
+    Contenders::default()
+}
+
+/// Not shown by this system.
+pub(crate) fn locked_inodes() -> Vec<u64> {
+    Vec::new()
+}

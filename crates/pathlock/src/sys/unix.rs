@@ -10,8 +10,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec};
-use rustix::fs::{AtFlags, CWD, Dir, FileType, FlockOperation, Mode, OFlags};
+use rustix::fs::{AtFlags, CWD, Dir, FileType, FlockOperation, Mode as Bits, OFlags};
 use rustix::io::Errno;
+
+use crate::mode::Mode;
 
 use super::{FileId, Kind, Stat};
 
@@ -19,9 +21,9 @@ use super::{FileId, Kind, Stat};
 /// terminal, never leak into a child.
 const CAREFUL: OFlags = OFlags::CLOEXEC.union(OFlags::NOFOLLOW).union(OFlags::NONBLOCK).union(OFlags::NOCTTY);
 
-fn mode(bits: u32) -> Mode {
+fn mode(bits: u32) -> Bits {
     // `as`: a mode has 12 bits and fits the platform's type, whatever its width.
-    Mode::from_raw_mode((bits & 0o7777) as rustix::fs::RawMode)
+    Bits::from_raw_mode((bits & 0o7777) as rustix::fs::RawMode)
 }
 
 #[allow(clippy::unnecessary_cast, reason = "the fields' widths and signs differ between systems")]
@@ -63,10 +65,10 @@ pub(crate) fn open_existing(path: &Path) -> io::Result<(File, bool)> {
 
 /// [`open_existing`] of a name in an open directory.
 pub(crate) fn open_existing_in(directory: impl AsFd, name: &OsStr) -> io::Result<(File, bool)> {
-    match rustix::fs::openat(&directory, name, OFlags::RDWR | CAREFUL, Mode::empty()) {
+    match rustix::fs::openat(&directory, name, OFlags::RDWR | CAREFUL, Bits::empty()) {
         Ok(fd) => Ok((fd.into(), true)),
         Err(Errno::ACCESS | Errno::PERM | Errno::ROFS | Errno::ISDIR | Errno::TXTBSY) => {
-            Ok((rustix::fs::openat(&directory, name, OFlags::RDONLY | CAREFUL, Mode::empty())?.into(), false))
+            Ok((rustix::fs::openat(&directory, name, OFlags::RDONLY | CAREFUL, Bits::empty())?.into(), false))
         }
         Err(error) => Err(error.into()),
     }
@@ -89,7 +91,7 @@ pub(crate) fn create_new_in(directory: impl AsFd, name: &OsStr, bits: u32) -> io
 }
 
 pub(crate) fn open_directory(path: &Path) -> io::Result<File> {
-    Ok(rustix::fs::open(path, OFlags::RDONLY | OFlags::DIRECTORY | CAREFUL, Mode::empty())?.into())
+    Ok(rustix::fs::open(path, OFlags::RDONLY | OFlags::DIRECTORY | CAREFUL, Bits::empty())?.into())
 }
 
 /// Gives a file a second name. Fails with `AlreadyExists` where `to` exists.
@@ -186,27 +188,36 @@ fn retry<T>(mut call: impl FnMut() -> rustix::io::Result<T>) -> io::Result<T> {
     }
 }
 
-/// Tries for the exclusive `flock(2)` lock; `false` when another open file description has it.
-pub(crate) fn lock_try(file: &File) -> io::Result<bool> {
-    retry(|| match rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive) {
+/// Tries for the `flock(2)` lock; `false` when another open file description is in the way.
+pub(crate) fn lock_try(file: &File, mode: Mode) -> io::Result<bool> {
+    let operation = match mode {
+        Mode::Exclusive => FlockOperation::NonBlockingLockExclusive,
+        Mode::Shared => FlockOperation::NonBlockingLockShared,
+    };
+    retry(|| match rustix::fs::flock(file, operation) {
         Err(Errno::WOULDBLOCK) => Ok(false),
         result => result.map(|()| true),
     })
 }
 
-/// Waits in the kernel's queue for the exclusive `flock(2)` lock.
-pub(crate) fn lock_wait(file: &File) -> io::Result<()> {
-    retry(|| rustix::fs::flock(file, FlockOperation::LockExclusive))
+/// Waits in the kernel's queue for the `flock(2)` lock.
+pub(crate) fn lock_wait(file: &File, mode: Mode) -> io::Result<()> {
+    let operation = match mode {
+        Mode::Exclusive => FlockOperation::LockExclusive,
+        Mode::Shared => FlockOperation::LockShared,
+    };
+    retry(|| rustix::fs::flock(file, operation))
 }
 
-/// Whether another open file description has the `flock(2)` lock. Looks by taking it shared for a
-/// moment: two that look at once do not disturb each other.
-pub(crate) fn lock_is_held(file: &File) -> io::Result<bool> {
-    match rustix::fs::flock(file, FlockOperation::NonBlockingLockShared) {
-        Err(Errno::WOULDBLOCK) => Ok(true),
-        Err(error) => Err(error.into()),
-        Ok(()) => unlock(file).map(|()| false),
+/// How other open file descriptions have the `flock(2)` lock, if any has. Looks by taking it for a
+/// moment, shared at first.
+pub(crate) fn lock_held_as(file: &File) -> io::Result<Option<Mode>> {
+    if !lock_try(file, Mode::Shared)? {
+        return Ok(Some(Mode::Exclusive));
     }
+    let alone = lock_try(file, Mode::Exclusive);
+    unlock(file)?;
+    Ok(if alone? { None } else { Some(Mode::Shared) })
 }
 
 /// Gives up the `flock(2)` lock of this open file description, for all that share it.
@@ -291,15 +302,26 @@ pub(crate) fn with_signals_blocked<T>(body: impl FnOnce() -> T) -> T {
 }
 
 /// Lets the child that `command` starts inherit `file`, open.
-pub(crate) fn inherit(command: &mut std::process::Command, file: &File) -> io::Result<()> {
+pub(crate) fn inherit(command: &mut std::process::Command, file: File) -> io::Result<()> {
     use std::os::unix::process::CommandExt;
-    let file = file.try_clone()?;
     // SAFETY: the closure runs in the child between fork and exec and only calls fcntl(2), which
     // is async-signal-safe; it allocates nothing.
     unsafe {
         command.pre_exec(move || Ok(rustix::io::fcntl_setfd(&file, rustix::io::FdFlags::empty())?));
     }
     Ok(())
+}
+
+/// A duplicate of a descriptor that this process was started with.
+pub(crate) fn duplicate(number: i32) -> io::Result<File> {
+    use std::os::fd::FromRawFd;
+    // SAFETY: fcntl(2) checks the number, and fails if it is no open descriptor.
+    let duplicate = unsafe { libc::fcntl(number, libc::F_DUPFD_CLOEXEC, 3) };
+    if duplicate == -1 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the call above has made it, and nobody else knows it.
+    Ok(unsafe { File::from_raw_fd(duplicate) })
 }
 
 /// Whether `file` still is the open file it was: a program that closes every descriptor, as

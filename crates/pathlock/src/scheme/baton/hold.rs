@@ -1,7 +1,7 @@
 //! A lock that is held by its name, and how it is let go.
 
+use std::fs::File;
 use std::io;
-use std::process::Command;
 use std::sync::Arc;
 
 use super::{Form, Place};
@@ -162,11 +162,7 @@ impl<F: Form> Hold for BatonHold<F> {
         Ok(())
     }
 
-    fn share_with(&self, command: &mut Command) -> io::Result<()> {
-        if self.owner.kernel {
-            sys::inherit(command, &self.place()?.inode)
-        } else {
-            sys::die_with_parent(command)
-        }
+    fn open_file(&self) -> Option<&File> {
+        self.place().ok().filter(|_| self.owner.kernel).map(|place| &place.inode)
     }
 }

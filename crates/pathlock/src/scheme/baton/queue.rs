@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::{ANNOUNCED, Form, Place, queued_status, settle};
 use crate::error::Obstacle;
+use crate::mode::Mode;
 use crate::owner::Owner;
 use crate::recover;
 use crate::scheme::flock::WholeFile;
@@ -41,23 +42,23 @@ impl<F: Form> BatonQueue<F> {
 
 impl<F: Form> Queue for BatonQueue<F> {
     fn key(&self) -> QueueKey {
-        QueueKey { inode: self.place.id, ranged: false }
+        QueueKey { inode: self.place.id, ranged: false, mode: Mode::Exclusive }
     }
 
     fn join(&self) {
         // Who could not adopt a mark must not be the reason for one. Where announcing fails, the
         // name goes at the release, and we start again.
         if F::BATON && matches!(self.place.record_file(self.form), Ok(Some((_, true)))) {
-            let _ = sys::range_share(&self.place.inode, ANNOUNCED);
+            let _ = sys::range_try(&self.place.inode, ANNOUNCED, Mode::Shared);
         }
     }
 
     fn give_way(&self) -> io::Result<bool> {
-        give_way(WholeFile, &self.place.inode)
+        give_way(WholeFile, &self.place.inode, Mode::Exclusive)
     }
 
     fn block(&self) -> io::Result<()> {
-        sys::lock_wait(&self.place.inode)
+        sys::lock_wait(&self.place.inode, Mode::Exclusive)
     }
 
     fn claim(&self, request: &Request<'_>) -> Result<Option<Attempt>, Obstacle> {
@@ -77,7 +78,7 @@ impl<F: Form> Queue for BatonQueue<F> {
     }
 
     fn has_turn(&self) -> io::Result<bool> {
-        sys::lock_try(&self.place.inode)
+        sys::lock_try(&self.place.inode, Mode::Exclusive)
     }
 
     fn leave(&self) {

@@ -16,7 +16,7 @@ struct Slow {
 
 impl Queue for Slow {
     fn key(&self) -> QueueKey {
-        QueueKey { inode: sys::FileId { device: 0, inode: 0 }, ranged: false }
+        QueueKey { inode: sys::FileId { device: 0, inode: 0 }, ranged: false, mode: crate::Mode::Exclusive }
     }
     fn join(&self) {}
     fn give_way(&self) -> io::Result<bool> {
