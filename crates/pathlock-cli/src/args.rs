@@ -3,98 +3,20 @@
 //! Paths and commands are taken as the bytes they are: a file name need not be UTF-8.
 
 use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::builder::{OsStringValueParser, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser};
-use pathlock::{AnyLockFile, DefaultScheme, SCHEME_NAMES, Scheme, Timeout, scheme_named};
+use pathlock::{AnyLockFile, DefaultScheme, SCHEME_NAMES, Scheme, scheme_named};
 
-use crate::duration;
-use crate::exit;
+mod help;
+mod run;
 
-const ABOUT: &str = "\
-Lock files that always come free.
-
-Examples:
-  pathlock run backup.db -- rsync -a backup.db host:
-      hold a lock on backup.db while rsync runs
-  pathlock status backup.db
-      who holds it?
-  pathlock break backup.db
-      remove a lock that its owner has left behind";
-
-const ABOUT_RUN: &str = "\
-Run a command while holding a lock.
-
-Examples:
-  pathlock run backup.db -- rsync -a backup.db host:
-      wait for the lock, then run rsync
-  pathlock run -n nightly -- ./nightly.sh
-      do not wait: exit 75 if another run holds the lock
-  pathlock run -w 1.5m deploy -- make deploy
-      wait for 90 seconds at most
-  pathlock run build -- sh -c 'make && make install'
-      hold the lock for a line of shell
-  pathlock run --scheme flock --at /run/lock/job -- job
-      share the lock file of flock(1)";
-
-const AFTER_RUN: &str = "\
-Exit status: that of the command, or
-  64     the arguments make no sense
-  73     the lock file can't be made or used
-  75     the lock is busy, also after waiting (-E sets another code)
-  76     the command succeeded, but its lock was broken while it ran
-  126    the command was found, but can't be run
-  127    the command was not found
-  128+N  signal N ended the command, or the wait for the lock
-
-The command inherits the lock: if pathlock itself is killed, the lock stays held until
-the command has ended. (With the scheme symlink, the command is killed instead.)
-TERM, INT, HUP, QUIT, USR1 and USR2 are passed on to the command.
-
-The command finds in its environment
-  PATHLOCK_PATH     the path that is locked, absolute
-  PATHLOCK_MODE     exclusive
-  PATHLOCK_HELD     the lock files held by this run and those around it
-  PATHLOCK_HELD_BY  the pids of those runs, in the same order";
-
-const ABOUT_STATUS: &str = "\
-Show whether paths are locked, and who holds them.
-
-Examples:
-  pathlock status backup.db
-  pathlock status backup.db && echo free
-
-Each line says free, held, stale (its owner is proven dead: the next who comes takes it
-over) or unknown (its owner can't be judged from here, so it counts as held).";
-
-const AFTER_STATUS: &str = "\
-Exit status:
-  0   every path is free or stale, and can be locked
-  1   a path is held, or unknown
-  64  the arguments make no sense
-  73  a lock file can't be read";
-
-const ABOUT_BREAK: &str = "\
-Remove the lock on a path, and do nothing to its owner.
-
-Examples:
-  pathlock break backup.db
-      remove it if its owner is proven dead
-  pathlock break --force backup.db
-      remove it whoever holds it: make sure that nothing runs any more
-
-A lock that changes hands in the meantime is left alone.";
-
-const AFTER_BREAK: &str = "\
-Exit status:
-  0   there is no lock any more, or there was none
-  64  the arguments make no sense
-  73  the lock file can't be read or removed
-  75  it is held, or may be: nothing was removed";
+pub(crate) use run::{Fd, Patience, Run};
 
 #[derive(Debug, Parser)]
-#[command(name = "pathlock", version, about = summary(ABOUT), long_about = ABOUT)]
+#[command(name = "pathlock", version, about = summary(help::ABOUT), long_about = help::ABOUT)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) subcommand: Subcommand,
@@ -102,51 +24,39 @@ pub(crate) struct Cli {
 
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Subcommand {
-    #[command(about = summary(ABOUT_RUN), long_about = ABOUT_RUN, after_long_help = AFTER_RUN)]
+    #[command(about = summary(help::RUN), long_about = help::RUN, after_long_help = help::AFTER_RUN)]
     Run(Run),
-    #[command(about = summary(ABOUT_STATUS), long_about = ABOUT_STATUS, after_long_help = AFTER_STATUS)]
+    #[command(about = summary(help::FD), long_about = help::FD, after_long_help = help::AFTER_FD)]
+    Fd(Fd),
+    #[command(about = summary(help::STATUS), long_about = help::STATUS, after_long_help = help::AFTER_STATUS)]
     Status(Status),
-    #[command(about = summary(ABOUT_BREAK), long_about = ABOUT_BREAK, after_long_help = AFTER_BREAK)]
+    #[command(about = summary(help::LIST), long_about = help::LIST, after_long_help = help::AFTER_LIST)]
+    List(List),
+    #[command(about = summary(help::WAIT), long_about = help::WAIT, after_long_help = help::AFTER_WAIT)]
+    Wait(Wait),
+    #[command(about = summary(help::BREAK), long_about = help::BREAK, after_long_help = help::AFTER_BREAK)]
     Break(Break),
+    #[command(about = summary(help::SCHEMES), long_about = help::SCHEMES)]
+    Schemes(Schemes),
+    #[command(about = summary(help::COMPLETIONS), long_about = help::COMPLETIONS)]
+    Completions(Completions),
+    #[command(about = summary(help::MAN), long_about = help::MAN)]
+    Man(Man),
 }
 
-#[derive(Debug, Args)]
-pub(crate) struct Run {
-    /// Do not wait: exit 75 at once if the lock is held
-    #[arg(short = 'n', long = "no-wait", conflicts_with = "wait")]
-    no_wait: bool,
-    /// Wait no longer than this: 1.5, 90s, 5m, 500ms; 0 does not wait [default: wait for ever]
-    #[arg(short = 'w', long, value_name = "SECS", value_parser = duration::parse, allow_hyphen_values = true)]
-    wait: Option<Timeout>,
-    #[command(flatten)]
-    pub(crate) how: How,
-    /// Exit with this code, not 75, if the lock is busy
-    #[arg(short = 'E', long = "busy-code", value_name = "CODE", default_value_t = exit::BUSY as u8, hide_default_value = true)]
-    busy_code: u8,
-    /// Say nothing about waiting; errors are still told
-    #[arg(short, long)]
-    pub(crate) quiet: bool,
-    /// What to lock; it need not exist. SCHEME:PATH picks a scheme too
-    #[arg(value_parser = not_empty())]
-    pub(crate) path: OsString,
-    /// What to run, after `--`
-    #[arg(last = true, required = true, value_name = "CMD")]
-    pub(crate) command: Vec<OsString>,
-}
-
-impl Run {
-    pub(crate) fn timeout(&self) -> Timeout {
-        if self.no_wait { Timeout::NoWait } else { self.wait.unwrap_or(Timeout::Never) }
-    }
-
-    pub(crate) fn busy_code(&self) -> i32 {
-        self.busy_code.into()
-    }
-
-    /// The command on one line, as the lock's record shows it.
-    pub(crate) fn command_line(&self) -> String {
-        let words: Vec<_> = self.command.iter().map(|word| word.to_string_lossy()).collect();
-        words.join(" ")
+impl Subcommand {
+    /// Whether failures are told as JSON too.
+    pub(crate) fn is_json(&self) -> bool {
+        match self {
+            Subcommand::Run(args) => args.telling.json,
+            Subcommand::Fd(args) => args.telling.json,
+            Subcommand::Status(args) => args.json,
+            Subcommand::List(args) => args.json,
+            Subcommand::Wait(args) => args.json,
+            Subcommand::Break(args) => args.json,
+            Subcommand::Schemes(args) => args.json,
+            Subcommand::Completions(_) | Subcommand::Man(_) => false,
+        }
     }
 }
 
@@ -154,9 +64,42 @@ impl Run {
 pub(crate) struct Status {
     #[command(flatten)]
     pub(crate) how: How,
+    /// One JSON object a line
+    #[arg(long)]
+    pub(crate) json: bool,
     /// Whose locks to show; SCHEME:PATH picks a scheme too
     #[arg(required = true, value_name = "PATH", value_parser = not_empty())]
     pub(crate) paths: Vec<OsString>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct List {
+    /// Show lock files that nobody holds too
+    #[arg(short, long)]
+    pub(crate) all: bool,
+    /// One JSON object a line
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Where to look
+    #[arg(value_name = "DIR", value_parser = not_empty(), default_value = ".")]
+    pub(crate) directories: Vec<OsString>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Wait {
+    #[command(flatten)]
+    pub(crate) patience: Patience,
+    #[command(flatten)]
+    pub(crate) how: How,
+    /// Say nothing about waiting; errors are still told
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+    /// Say it as JSON: one object a line, on stderr
+    #[arg(long, conflicts_with = "quiet")]
+    pub(crate) json: bool,
+    /// Whose lock to wait for; SCHEME:PATH picks a scheme too
+    #[arg(value_parser = not_empty())]
+    pub(crate) path: OsString,
 }
 
 #[derive(Debug, Args)]
@@ -164,11 +107,38 @@ pub(crate) struct Break {
     /// Remove it even if its owner lives, or may live
     #[arg(long)]
     pub(crate) force: bool,
+    /// Remove it if this process is its owner, alive or not
+    #[arg(long, value_name = "PID", conflicts_with = "force")]
+    pub(crate) if_owner: Option<u32>,
     #[command(flatten)]
     pub(crate) how: How,
+    /// One JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
     /// Whose lock to remove; SCHEME:PATH picks a scheme too
     #[arg(value_parser = not_empty())]
     pub(crate) path: OsString,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Schemes {
+    /// One JSON object a line
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Completions {
+    /// Whose
+    #[arg(value_enum)]
+    pub(crate) shell: clap_complete::Shell,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Man {
+    /// Where to; it is made if it is missing
+    #[arg(value_name = "DIR")]
+    pub(crate) directory: PathBuf,
 }
 
 /// How a path is locked.
@@ -176,7 +146,7 @@ pub(crate) struct Break {
 pub(crate) struct How {
     #[arg(
         long,
-        help = format!("How to lock [default: {}, or what PATH says]", DefaultScheme::default().name()),
+        help = format!("How to lock, see `pathlock schemes` [default: {}, or what PATH says]", DefaultScheme::default().name()),
         value_parser = PossibleValuesParser::new(SCHEME_NAMES),
     )]
     scheme: Option<String>,

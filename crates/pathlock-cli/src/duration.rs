@@ -28,6 +28,14 @@ pub(crate) fn parse(text: &str) -> Result<Timeout, String> {
         })
 }
 
+/// Parses a time that something may take, which can't be none at all.
+pub(crate) fn parse_some(text: &str) -> Result<Duration, String> {
+    match parse(text)? {
+        Timeout::After(time) => Ok(time),
+        Timeout::NoWait | Timeout::Never => Err("no time at all: give more than 0".to_owned()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -53,6 +61,12 @@ mod tests {
         for zero in ["0", "0.0", "0s", "0ms"] {
             assert_eq!(parse(zero), Ok(Timeout::NoWait), "{zero}");
         }
+    }
+
+    #[test]
+    fn a_time_to_run_is_more_than_none() {
+        assert_eq!(parse_some("2s"), Ok(Duration::from_secs(2)));
+        assert!(parse_some("0").is_err() && parse_some("-1").is_err());
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What the command is told in its environment, and what we were told by a `pathlock` above us.
 //!
-//! - `PATHLOCK_PATH`: the path that is locked, absolute.
-//! - `PATHLOCK_MODE`: `exclusive`.
+//! - `PATHLOCK_PATH`: the path that is locked, absolute; the first of several.
+//! - `PATHLOCK_MODE`: `exclusive` or `shared`.
 //! - `PATHLOCK_HELD`: the lock files held by this run and those around it, outermost first,
 //!   written as `PATH` is.
 //! - `PATHLOCK_HELD_BY`: the pids that their records show, in the same order.
@@ -14,17 +14,19 @@ use std::env;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use pathlock::{AnyLockFile, Owner};
+use pathlock::{AnyLockFile, Guard, Mode, Owner};
 
-/// Tells `command` which lock it runs under.
-pub(crate) fn describe(command: &mut Command, lock: &AnyLockFile, owner: &Owner) {
-    let path = lock.path();
-    command.env("PATHLOCK_PATH", std::path::absolute(path).unwrap_or_else(|_| path.to_owned()));
-    command.env("PATHLOCK_MODE", "exclusive");
+/// Tells `command` which locks it runs under.
+pub(crate) fn describe(command: &mut Command, locks: &[AnyLockFile], guards: &[Guard], mode: Mode) {
+    if let Some(first) = locks.first() {
+        let path = first.path();
+        command.env("PATHLOCK_PATH", std::path::absolute(path).unwrap_or_else(|_| path.to_owned()));
+    }
+    command.env("PATHLOCK_MODE", mode.name());
 
     let (mut files, mut pids): (Vec<_>, Vec<_>) = held().into_iter().unzip();
-    files.push(settled(lock.lock_file()));
-    pids.push(owner.pid().to_string());
+    files.extend(guards.iter().map(|guard| settled(guard.lock_file())));
+    pids.extend(guards.iter().map(|guard| guard.owner().pid().to_string()));
     // A path with the separator in its name can't be listed. All that is lost is the refusal.
     if let Ok(files) = env::join_paths(files) {
         command.env("PATHLOCK_HELD", files).env("PATHLOCK_HELD_BY", pids.join(":"));

@@ -24,6 +24,8 @@ pub(crate) const CANNOT_WRITE: i32 = 74;
 pub(crate) const BUSY: i32 = 75;
 /// The command succeeded, but its lock was broken while it ran.
 pub(crate) const LOST: i32 = 76;
+/// The command took longer than `--max-run`: as timeout(1) says it.
+pub(crate) const TOO_LONG: i32 = 124;
 /// The command was found, but can't be run.
 pub(crate) const CANNOT_RUN: i32 = 126;
 /// The command was not found.

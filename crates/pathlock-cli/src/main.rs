@@ -16,28 +16,48 @@ mod breaking;
 mod duration;
 mod environment;
 mod exit;
+mod fd;
+mod json;
+mod list;
 mod run;
 mod say;
+mod schemes;
+mod shell;
 #[cfg_attr(unix, path = "signals/unix.rs")]
 #[cfg_attr(not(unix), path = "signals/other.rs")]
 mod signals;
 mod status;
+mod wait;
 mod waiting;
 
 use args::{Cli, Subcommand};
 
 fn main() {
-    let outcome = match Cli::try_parse() {
-        Ok(cli) => match cli.subcommand {
-            Subcommand::Run(args) => run::run(&args),
-            Subcommand::Status(args) => status::status(&args),
-            Subcommand::Break(args) => breaking::break_lock(&args),
-        },
-        Err(error) => Ok(exit::of_parsing(&error)),
+    let (outcome, json) = match Cli::try_parse() {
+        Ok(cli) => (run_subcommand(&cli.subcommand), cli.subcommand.is_json()),
+        Err(error) => (Ok(exit::of_parsing(&error)), false),
     };
     // Not `ExitCode`, which has eight bits: exit codes on Windows have 32.
     std::process::exit(outcome.unwrap_or_else(|failure| {
-        say::say(&failure.message);
+        if json {
+            say::tell(&json::Event::Error { code: failure.code, message: &failure.message });
+        } else {
+            say::say(&failure.message);
+        }
         failure.code
     }));
+}
+
+fn run_subcommand(subcommand: &Subcommand) -> Result<i32, exit::Failure> {
+    match subcommand {
+        Subcommand::Run(args) => run::run(args),
+        Subcommand::Fd(args) => fd::fd(args),
+        Subcommand::Status(args) => status::status(args),
+        Subcommand::List(args) => list::list(args),
+        Subcommand::Wait(args) => wait::wait(args),
+        Subcommand::Break(args) => breaking::break_lock(args),
+        Subcommand::Schemes(args) => schemes::schemes(args),
+        Subcommand::Completions(args) => shell::completions(args),
+        Subcommand::Man(args) => shell::man(args),
+    }
 }

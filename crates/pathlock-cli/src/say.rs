@@ -7,7 +7,10 @@ use std::fmt;
 use std::io::{self, Write};
 use std::path::Path;
 
+use serde::Serialize;
+
 use crate::exit::{self, Failure};
+use crate::json::Event;
 
 /// Prints `pathlock: message` on stderr, in one write.
 pub(crate) fn say(message: impl fmt::Display) {
@@ -23,6 +26,21 @@ pub(crate) fn answer(line: impl fmt::Display) -> Result<(), Failure> {
             Err(Failure::new(exit::CANNOT_WRITE, format_args!("can't write the answer to stdout: {error}")))
         }
         _ => Ok(()),
+    }
+}
+
+/// Prints an answer on stdout, as JSON on one line.
+pub(crate) fn answer_json(value: &impl Serialize) -> Result<(), Failure> {
+    let line = serde_json::to_string(value).map_err(|error| Failure::new(exit::CANNOT_WRITE, error))?;
+    answer(line)
+}
+
+/// Prints on stderr what happens, as JSON on one line.
+pub(crate) fn tell(event: &Event<'_>) {
+    if let Ok(mut line) = serde_json::to_string(event) {
+        line.push('\n');
+        // Where stderr is closed there is nobody left to tell.
+        let _ = io::stderr().write_all(line.as_bytes());
     }
 }
 

@@ -1,18 +1,19 @@
-//! `pathlock status`: who holds a lock. It waits for nothing and takes nothing.
+//! `pathlock status`: who holds a lock, and who waits for it. It waits for nothing and takes nothing.
 
 use std::ffi::OsStr;
 
-use pathlock::{State, Status};
+use pathlock::{AnyLockFile, Contender, Contenders, Scheme, State, Status};
 
 use crate::args;
 use crate::exit::{self, Failure};
-use crate::say::{answer, say, shown};
+use crate::json::{self, LockFields};
+use crate::say::{answer, answer_json, say, shown};
 
 pub(crate) fn status(args: &args::Status) -> Result<i32, Failure> {
     let mut code = exit::SUCCESS;
     for path in &args.paths {
         // A path that can't be read does not hide the answer about the next.
-        let one = show(&args.how, path).unwrap_or_else(|failure| {
+        let one = show(args, path).unwrap_or_else(|failure| {
             say(failure.message);
             failure.code
         });
@@ -21,14 +22,58 @@ pub(crate) fn status(args: &args::Status) -> Result<i32, Failure> {
     Ok(code)
 }
 
-fn show(how: &args::How, path: &OsStr) -> Result<i32, Failure> {
-    let lock = how.open(path);
+fn show(args: &args::Status, path: &OsStr) -> Result<i32, Failure> {
+    let lock = args.how.open(path);
     let status = lock.status().map_err(|error| Failure::locking(&error, exit::BUSY))?;
-    answer(format_args!("{}: {}", shown(lock.path()), describe(&status)))?;
+    let contenders = if status.state() == State::Free {
+        Contenders::default()
+    } else {
+        // Whoever has gone since it was looked at is not shown, and nothing else is lost.
+        lock.contenders().unwrap_or_default()
+    };
+    if args.json {
+        answer_json(&fields(&lock, &status, &contenders))?;
+    } else {
+        answer(format_args!("{}: {}", shown(lock.path()), describe(&status)))?;
+        let owner = status.owner().map(pathlock::Owner::pid);
+        for holder in contenders.holders().iter().filter(|holder| Some(holder.pid()) != owner) {
+            answer(format_args!("  held too by {}", named(holder)))?;
+        }
+        for waiter in contenders.waiters() {
+            answer(format_args!("  waited for by {}", named(waiter)))?;
+        }
+    }
     Ok(match status.state() {
         State::Free | State::Stale => exit::SUCCESS,
         State::Held | State::Unknown => exit::HELD,
     })
+}
+
+/// What there is to say of a lock, as JSON has it.
+pub(crate) fn fields<'a>(
+    lock: &'a AnyLockFile,
+    status: &'a Status,
+    contenders: &'a Contenders,
+) -> LockFields<'a> {
+    LockFields {
+        path: json::path(lock.path()),
+        lock_file: json::path(lock.lock_file()),
+        scheme: lock.scheme().name(),
+        state: json::state(status.state()),
+        detail: status.detail(),
+        owner: status.owner().map(Into::into),
+        holders: contenders.holders().iter().map(Into::into).collect(),
+        waiters: contenders.waiters().iter().map(Into::into).collect(),
+    }
+}
+
+fn named(contender: &Contender) -> String {
+    let command: String = contender.command().chars().take(120).collect();
+    if command.is_empty() {
+        format!("pid {}", contender.pid())
+    } else {
+        format!("pid {} ({})", contender.pid(), shown(command.as_ref()))
+    }
 }
 
 /// The state, the owner and the evidence, in one line.
