@@ -32,7 +32,7 @@ fn a_command_that_is_not_found_gives_127() {
     for (command, hint) in [
         ("no-such-command", "not found"),
         ("./no-such-command", "not found"),
-        ("echo hello", "sh -c"),
+        ("echo hello", "-c 'LINE'"),
         ("./script", "interpreter"),
     ] {
         let failed = world.run(&["run", "job", "--", command]);
