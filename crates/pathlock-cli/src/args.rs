@@ -21,7 +21,9 @@ Examples:
   pathlock status backup.db
       who holds it?
   pathlock break backup.db
-      remove a lock that its owner has left behind";
+      remove a lock that its owner has left behind
+  pathlock doctor /srv
+      do locks work in this directory?";
 
 const ABOUT_RUN: &str = "\
 Run a command while holding a lock.
@@ -93,6 +95,37 @@ Exit status:
   73  the lock file can't be read or removed
   75  it is held, or may be: nothing was removed";
 
+const ABOUT_DOCTOR: &str = "\
+Try which schemes work in a directory.
+
+Examples:
+  pathlock doctor
+      here
+  pathlock doctor /mnt/share
+      in this directory, on whatever filesystem it is
+  pathlock doctor --json /mnt/share
+      one JSON object a line: the directory, each scheme, the advice
+
+A few processes contend for locks of each scheme in a new directory below it, for a few
+seconds in all, and some of them are killed. That new directory is removed at the end.";
+
+const AFTER_DOCTOR: &str = "\
+Each line of the table shows
+  excludes?            yes, NO (two held the lock at once), unsupported, failed or unknown
+  kill -9 of a holder  how long until another had the lock (the slowest of a few), or whether
+                       the lock was left behind
+  wake                 from just before a release until one that waited had the lock (median)
+
+Only processes of this host are tried: what other hosts do on a network filesystem, and
+what a failing server does, it can't tell.
+
+Exit status:
+  0      the default scheme excludes there
+  1      the default scheme does not: the last line says which to use
+  64     the arguments make no sense
+  73     nothing can be tried there
+  128+N  signal N ended it";
+
 #[derive(Debug, Parser)]
 #[command(name = "pathlock", version, about = summary(ABOUT), long_about = ABOUT)]
 pub(crate) struct Cli {
@@ -108,6 +141,11 @@ pub(crate) enum Subcommand {
     Status(Status),
     #[command(about = summary(ABOUT_BREAK), long_about = ABOUT_BREAK, after_long_help = AFTER_BREAK)]
     Break(Break),
+    #[command(about = summary(ABOUT_DOCTOR), long_about = ABOUT_DOCTOR, after_long_help = AFTER_DOCTOR)]
+    Doctor(Doctor),
+    /// One of the processes of `doctor`
+    #[command(hide = true)]
+    DoctorWorker(DoctorWorker),
 }
 
 #[derive(Debug, Args)]
@@ -169,6 +207,23 @@ pub(crate) struct Break {
     /// Whose lock to remove; SCHEME:PATH picks a scheme too
     #[arg(value_parser = not_empty())]
     pub(crate) path: OsString,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Doctor {
+    /// Print JSON, one object a line
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// The directory to try
+    #[arg(value_name = "DIR", default_value = ".", value_parser = not_empty())]
+    pub(crate) directory: OsString,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DoctorWorker {
+    #[arg(value_parser = PossibleValuesParser::new(SCHEME_NAMES))]
+    pub(crate) scheme: String,
+    pub(crate) lock_file: OsString,
 }
 
 /// How a path is locked.

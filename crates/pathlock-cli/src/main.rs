@@ -13,6 +13,7 @@ use clap::Parser;
 
 mod args;
 mod breaking;
+mod doctor;
 mod duration;
 mod environment;
 mod exit;
@@ -32,6 +33,8 @@ fn main() {
             Subcommand::Run(args) => run::run(&args),
             Subcommand::Status(args) => status::status(&args),
             Subcommand::Break(args) => breaking::break_lock(&args),
+            Subcommand::Doctor(args) => doctor::doctor(&args),
+            Subcommand::DoctorWorker(args) => doctor::worker(&args),
         },
         Err(error) => Ok(exit::of_parsing(&error)),
     };
