@@ -144,9 +144,14 @@ mod system {
         let found = rustix::fs::statfs(directory)?;
         // `as`: the flags are 32 bits wide on one system and 64 on the other, and C's characters may
         // be signed.
-        let reach = if found.f_flags as u64 & MNT_LOCAL == 0 { Reach::Network } else { Reach::Local };
         let name: Vec<u8> = found.f_fstypename.iter().map(|&c| c as u8).take_while(|&c| c != 0).collect();
-        Ok((String::from_utf8_lossy(&name).into_owned(), reach))
+        let name = String::from_utf8_lossy(&name).into_owned();
+        let reach = match found.f_flags as u64 & MNT_LOCAL {
+            0 if name.contains("fuse") => Reach::Unknown,
+            0 => Reach::Network,
+            _ => Reach::Local,
+        };
+        Ok((name, reach))
     }
 }
 

@@ -154,6 +154,8 @@ fn kill_holders(
         }
         slowest = slowest.max(Some(team.audit().last_entry().saturating_sub(at)));
     }
+    // What has failed meanwhile may have freed the lock in the place of the recovery.
+    let slowest = slowest.filter(|_| !team.audit().is_settled());
     Ok(slowest.map_or(Kill::Unknown, |slowest| Kill::Recovered(Duration::from_nanos(slowest))))
 }
 

@@ -29,7 +29,7 @@ pub(crate) fn doctor(args: &args::Doctor) -> Result<i32, Failure> {
     let room = tempfile::Builder::new()
         .prefix(".pathlock-doctor-")
         .tempdir_in(&place.directory)
-        .map_err(|error| cannot("make a directory in", &error))?;
+        .map_err(|error| cannot("make files, and so no locks, in", &error))?;
 
     let flock = place::test_flock(&room.path().join("test-of-flock"));
     if args.json {

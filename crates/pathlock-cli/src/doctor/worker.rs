@@ -12,7 +12,7 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
-use pathlock::{AnyLockFile, CancelToken, LockError, scheme_named};
+use pathlock::{AnyLockFile, CancelToken, LockError, UnlockError, scheme_named};
 
 use super::event::{Event, Kind};
 use crate::args;
@@ -116,7 +116,7 @@ fn take_turn(
         }
     };
     tell(Kind::Leave)?;
-    guard.release().map_err(|error| Trouble::Lock(error.to_string()))?;
+    guard.release().map_err(|error| Trouble::Lock(loss(&error)))?;
     Ok(next)
 }
 
@@ -126,6 +126,16 @@ fn reason(error: &LockError, path: &Path) -> String {
     let (path, error) = (path.display(), error.io_error());
     let rest = text.strip_prefix(&format!("{path} can't be locked with {path}: ")).unwrap_or(&text);
     error.map_or_else(|| rest.to_owned(), ToString::to_string)
+}
+
+/// What was wrong at the release, as short.
+fn loss(error: &UnlockError) -> String {
+    match (error, error.loss().io_error()) {
+        (UnlockError::NotLocked(_), _) => "the lock was gone when its holder released it".to_owned(),
+        (UnlockError::NotMyLock(_), _) => "the lock was another's when its holder released it".to_owned(),
+        (UnlockError::Failed(_), Some(error)) => format!("the lock can't be released: {error}"),
+        (UnlockError::Failed(_), None) => error.to_string(),
+    }
 }
 
 /// Hears the orders in a thread, which ends the wait of the moment when there will be no more.
