@@ -36,6 +36,11 @@ pub(crate) enum Subcommand {
     Wait(Wait),
     #[command(about = summary(help::BREAK), long_about = help::BREAK, after_long_help = help::AFTER_BREAK)]
     Break(Break),
+    #[command(about = summary(help::DOCTOR), long_about = help::DOCTOR, after_long_help = help::AFTER_DOCTOR)]
+    Doctor(Doctor),
+    /// One of the processes of `doctor`
+    #[command(hide = true)]
+    DoctorWorker(DoctorWorker),
     #[command(about = summary(help::SCHEMES), long_about = help::SCHEMES)]
     Schemes(Schemes),
     #[command(about = summary(help::COMPLETIONS), long_about = help::COMPLETIONS)]
@@ -54,8 +59,9 @@ impl Subcommand {
             Subcommand::List(args) => args.json,
             Subcommand::Wait(args) => args.json,
             Subcommand::Break(args) => args.json,
+            Subcommand::Doctor(args) => args.json,
             Subcommand::Schemes(args) => args.json,
-            Subcommand::Completions(_) | Subcommand::Man(_) => false,
+            Subcommand::DoctorWorker(_) | Subcommand::Completions(_) | Subcommand::Man(_) => false,
         }
     }
 }
@@ -118,6 +124,23 @@ pub(crate) struct Break {
     /// Whose lock to remove; SCHEME:PATH picks a scheme too
     #[arg(value_parser = not_empty())]
     pub(crate) path: OsString,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Doctor {
+    /// Print JSON, one object a line
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// The directory to try
+    #[arg(value_name = "DIR", default_value = ".", value_parser = not_empty())]
+    pub(crate) directory: OsString,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DoctorWorker {
+    #[arg(value_parser = PossibleValuesParser::new(SCHEME_NAMES))]
+    pub(crate) scheme: String,
+    pub(crate) lock_file: OsString,
 }
 
 #[derive(Debug, Args)]

@@ -13,6 +13,7 @@ use clap::Parser;
 
 mod args;
 mod breaking;
+mod doctor;
 mod duration;
 mod environment;
 mod exit;
@@ -56,6 +57,8 @@ fn run_subcommand(subcommand: &Subcommand) -> Result<i32, exit::Failure> {
         Subcommand::List(args) => list::list(args),
         Subcommand::Wait(args) => wait::wait(args),
         Subcommand::Break(args) => breaking::break_lock(args),
+        Subcommand::Doctor(args) => doctor::doctor(args),
+        Subcommand::DoctorWorker(args) => doctor::worker(args),
         Subcommand::Schemes(args) => schemes::schemes(args),
         Subcommand::Completions(args) => shell::completions(args),
         Subcommand::Man(args) => shell::man(args),

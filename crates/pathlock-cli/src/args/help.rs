@@ -155,6 +155,37 @@ Exit status:
   73  the lock file can't be read or removed
   75  it is held, or may be: nothing was removed";
 
+pub(super) const DOCTOR: &str = "\
+Try which schemes work in a directory.
+
+Examples:
+  pathlock doctor
+      here
+  pathlock doctor /mnt/share
+      in this directory, on whatever filesystem it is
+  pathlock doctor --json /mnt/share
+      one JSON object a line: the directory, each scheme, the advice
+
+A few processes contend for locks of each scheme in a new directory below it, for a few
+seconds in all, and some of them are killed. That new directory is removed at the end.";
+
+pub(super) const AFTER_DOCTOR: &str = "\
+Each line of the table shows
+  excludes?            yes, NO (two held the lock at once), unsupported, failed or unknown
+  kill -9 of a holder  how long until another had the lock (the slowest of a few), or whether
+                       the lock was left behind
+  wake                 from just before a release until one that waited had the lock (median)
+
+Only processes of this host are tried: what other hosts do on a network filesystem, and
+what a failing server does, it can't tell.
+
+Exit status:
+  0      the default scheme excludes there
+  1      the default scheme does not: the last line says which to use
+  64     the arguments make no sense
+  73     nothing can be tried there
+  128+N  signal N ended it";
+
 pub(super) const SCHEMES: &str = "\
 Show the ways of locking, and what each is for.";
 

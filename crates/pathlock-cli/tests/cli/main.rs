@@ -5,6 +5,7 @@
 #![cfg(unix)]
 
 mod breaking;
+mod doctor;
 mod environment;
 mod run;
 mod signals;
