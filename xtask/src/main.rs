@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod args;
+mod dist;
 mod failure;
 mod house;
 mod lint;
@@ -40,6 +41,11 @@ usage: cargo xtask CHORE [OPTIONS]
     --require          fail when a platform can't be checked
     TARGET…            which ones (x86_64-pc-windows-gnu, aarch64-apple-darwin, x86_64-unknown-freebsd)
   doc                build the documentation; a warning is an error
+  man                write the manual pages into target/man
+  dist               build what is given to people into target/dist: the command (on Linux without shared
+                     libraries), manual pages, completions
+  start-up           compare the time of `pathlock run f -- true` with that of `flock f true`
+    --pairs N          how many times (500)
   help               this text
 ";
 
@@ -61,6 +67,9 @@ fn run(mut args: Args) -> Result<()> {
         Some("lint") => args.finish().and_then(|()| lint::run(&workspace)),
         Some("targets") => targets::run(&workspace, args),
         Some("doc") => args.finish().and_then(|()| lint::doc(&workspace)),
+        Some("man") => args.finish().and_then(|()| dist::man(&workspace)),
+        Some("dist") => args.finish().and_then(|()| dist::dist(&workspace)),
+        Some("start-up") => dist::start_up(&workspace, args),
         Some("help" | "--help" | "-h") => {
             print!("{HELP}");
             Ok(())
