@@ -104,13 +104,21 @@ impl Waiting {
     }
 }
 
-/// The lock and its holder: who, what it runs, as whom and where.
+/// The holder and the lock: what a narrow terminal cuts off is the path, which is known.
 fn describe(path: &str, owner: Option<&Owner>) -> String {
-    let Some(owner) = owner else { return path.to_owned() };
-    let mut text = format!("{path}, held by {owner}");
-    if let Some(user) = owner.user() {
-        let _ = write!(text, ", user {}", user_name(user).unwrap_or_else(|| user.to_string()));
+    let Some(owner) = owner else { return format!("by somebody who left no record: {path}") };
+    let mut text = format!("by pid {}", owner.pid());
+    if !owner.command().is_empty() {
+        let command: String = owner.command().chars().take(60).collect();
+        let _ = write!(text, " ({})", shown(command.as_ref()));
     }
+    if let Some(user) = owner.user() {
+        let _ = write!(text, " of {}", user_name(user).unwrap_or_else(|| user.to_string()));
+    }
+    if !owner.host().is_empty() {
+        let _ = write!(text, " on {}", shown(owner.host().as_ref()));
+    }
+    let _ = write!(text, ": {path}");
     text
 }
 
@@ -128,23 +136,20 @@ fn live_line(deadline: Option<Instant>, since: Arc<Mutex<Option<SystemTime>>>) -
     if line.is_hidden() {
         return line;
     }
-    let style = ProgressStyle::with_template("pathlock: waiting {seconds} for {wide_msg}")
+    let style = ProgressStyle::with_template("pathlock: waiting {seconds} {wide_msg}")
         .expect("the template is a constant")
         .with_key("seconds", move |state: &ProgressState, line: &mut dyn std::fmt::Write| {
             // A line that can't be written to is not shown; there is nobody to tell.
             let _ = write!(line, "{} s", state.elapsed().as_secs());
-            let mut notes = Vec::new();
             if let Some(deadline) = deadline {
                 let left = deadline.saturating_duration_since(Instant::now());
-                notes.push(format!("{} s left", left.as_secs_f64().ceil()));
+                let _ = write!(line, ", {} s left", left.as_secs_f64().ceil());
             }
             let since = *since.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(held) = since.and_then(|since| since.elapsed().ok()) {
-                notes.push(format!("held for {} s", held.as_secs()));
-            }
-            if !notes.is_empty() {
-                let _ = write!(line, " ({})", notes.join(", "));
-            }
+            let _ = match since.and_then(|since| since.elapsed().ok()) {
+                Some(held) => write!(line, "; held for {} s", held.as_secs()),
+                None => write!(line, "; held"),
+            };
         });
     line.set_style(style);
     line.enable_steady_tick(Duration::from_secs(1));

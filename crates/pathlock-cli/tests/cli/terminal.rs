@@ -74,9 +74,9 @@ fn a_wait_is_one_live_line_that_goes_away() {
     let world = World::new();
     let holder = world.hold(&["job"]);
     let mut terminal = Terminal::start(&world.pathlock(["run", "-w", "1h", "job", "--", "echo", "ran"]));
-    let line = terminal.read_until("user ");
-    assert!(line.contains("pathlock: waiting ") && line.contains(" s left, held for "), "{line:?}");
-    assert!(line.contains("job, held by pid ") && line.contains("(sh -c"), "{line:?}");
+    let line = terminal.read_until("(sh -c ");
+    assert!(line.contains("pathlock: waiting ") && line.contains(" s left; held for "), "{line:?}");
+    assert!(line.contains(&format!(" by pid {} (sh -c ", holder.pid())), "{line:?}");
     assert_eq!(holder.end().code, 0);
     let rest = terminal.read_until("ran\r\n");
     assert!(!rest.contains("pathlock: got"), "the live line says enough: {rest:?}");
