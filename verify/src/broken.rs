@@ -7,7 +7,6 @@
 use std::fs;
 use std::io::{self, Write};
 use std::path::PathBuf;
-use std::process::Command;
 
 use pathlock::scheme::{Attempt, Busy, Hold, Lost, Request, Waiter};
 use pathlock::{Obstacle, Owner, Scheme, Site, State, Status};

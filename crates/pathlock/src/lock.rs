@@ -11,7 +11,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::cancel::CancelToken;
-use crate::contenders::{self, Contenders};
 use crate::deadline::{Deadline, Timeout};
 use crate::error::{Contention, Failure, FailureReason, LockError, Obstacle};
 use crate::event::WaitEvent;
@@ -21,8 +20,10 @@ use crate::owner::Owner;
 use crate::registry;
 use crate::scheme::{DefaultScheme, Flock, Link, Mkdir, Ofd, Pid, Request, Scheme, Symlink};
 use crate::site::Site;
-use crate::status::{Seen, Status};
+use crate::status::Status;
 use crate::wait::{self, Ended, Wait};
+
+mod looking;
 
 /// A lock file of the default scheme: hard links on Unix, directories elsewhere.
 pub type LockFile = Lock<DefaultScheme>;
@@ -137,9 +138,9 @@ impl<S: Scheme> Lock<S> {
     /// and ofd can be shared; with the others, acquiring fails with
     /// [`Unsupported`](FailureReason::Unsupported).
     ///
-    /// A writer that waits is not starved: readers that come later queue behind it. A reader writes
-    /// no record, so [`owner`](Self::owner) names none. There is no upgrade: another process's might
-    /// come first.
+    /// The kernel lets readers in as long as there are readers, also past a writer that waits: readers
+    /// that overlap without end keep it out. A reader writes no record, so [`owner`](Self::owner)
+    /// names none. There is no upgrade: another process's might come first.
     #[must_use]
     pub fn shared(mut self) -> Lock<S> {
         self.options.mode = Mode::Shared;
@@ -335,86 +336,6 @@ impl<S: Scheme> Lock<S> {
                 }
             }
         })
-    }
-
-    /// Looks at the lock. Never waits, and takes nothing.
-    ///
-    /// # Errors
-    /// When the lock file can't be looked at.
-    pub fn status(&self) -> Result<Status, LockError> {
-        let site = self.site()?;
-        site.key().map_err(|obstacle| failed(&site, obstacle))?;
-        self.scheme.status(&site).map_err(|obstacle| failed(&site, obstacle))
-    }
-
-    /// Whether somebody holds the lock, or may hold it. A stale lock is not held.
-    ///
-    /// # Errors
-    /// When the lock file can't be looked at.
-    pub fn is_locked(&self) -> Result<bool, LockError> {
-        self.status().map(|status| status.is_locked())
-    }
-
-    /// Whether the lock is held, through whatever handle, by the calling thread; with
-    /// [`Ownership::Process`] on both sides, by any thread of this process.
-    #[must_use]
-    pub fn i_am_locking(&self) -> bool {
-        let key = self.site().ok().and_then(|site| site.key().ok());
-        key.is_some_and(|key| registry::find(&key, self.options.ownership).is_some())
-    }
-
-    /// Who holds the lock, where that is known.
-    ///
-    /// # Errors
-    /// When the lock file can't be looked at.
-    pub fn owner(&self) -> Result<Option<Owner>, LockError> {
-        self.status().map(|status| status.owner().filter(|_| status.is_locked()).cloned())
-    }
-
-    /// Who holds the lock and who waits for it, as the kernel shows them: also readers, and
-    /// processes that have inherited the lock. Nobody for scheme symlink, which has no kernel lock.
-    ///
-    /// It reads the process table, which takes milliseconds.
-    ///
-    /// # Errors
-    /// When the lock file can't be looked at.
-    pub fn contenders(&self) -> Result<Contenders, LockError> {
-        Ok(match self.status()?.seen {
-            Seen::Inode(inode, _) => contenders::of(inode, self.scheme.name() == "ofd"),
-            Seen::Nothing | Seen::Target(_) => Contenders::default(),
-        })
-    }
-
-    /// Waits until the lock is free, or stale, and takes nothing: by the time this returns another
-    /// may have it. Waits as long as `timeout` says.
-    ///
-    /// # Errors
-    /// As [`acquire`](Self::acquire).
-    pub fn wait_free(&self, timeout: impl Into<Timeout>) -> Result<(), LockError> {
-        let deadline = Deadline::start(timeout.into());
-        let site = self.site()?;
-        site.key().map_err(|obstacle| failed(&site, obstacle))?;
-        self.with_wait(&site, deadline, |wait| wait::until_free(self, &site, wait))
-    }
-
-    /// Removes the lock, whoever holds it: a person's order, as pylockfile's. Its holder, if it
-    /// lives, goes on, and learns of it from [`Guard::is_valid`] and from its release. Returns
-    /// whether there was a lock.
-    ///
-    /// # Errors
-    /// When it can't be removed, or when what has the lock file's name is no lock.
-    pub fn break_lock(&self) -> Result<bool, LockError> {
-        self.break_if(&self.status()?)
-    }
-
-    /// Removes the lock that `seen` described, if it is still that one: what another has acquired
-    /// since stays. Returns whether it was removed.
-    ///
-    /// # Errors
-    /// As [`break_lock`](Self::break_lock).
-    pub fn break_if(&self, seen: &Status) -> Result<bool, LockError> {
-        let site = self.site()?;
-        self.scheme.remove(&site, seen).map_err(|obstacle| failed(&site, obstacle))
     }
 
     /// What two handles of one lock have in common, in an order that all callers share.
