@@ -30,7 +30,7 @@ impl<S: Scheme> Lock<S> {
     }
 
     /// Whether the lock is held, through whatever handle, by the calling thread; with
-    /// [`Ownership::Process`] on both sides, by any thread of this process.
+    /// [`Ownership::Process`](crate::Ownership::Process) on both sides, by any thread of this process.
     #[must_use]
     pub fn i_am_locking(&self) -> bool {
         let key = self.site().ok().and_then(|site| site.key().ok());
