@@ -6,6 +6,7 @@
 
 mod breaking;
 mod doctor;
+mod document;
 mod environment;
 mod run;
 mod signals;
