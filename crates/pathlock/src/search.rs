@@ -105,7 +105,9 @@ impl Locks {
             }
             Record::Bare(_) if path.extension().is_some_and(|end| end == "pid") => scheme_named("pid"),
             Record::Bare(_) => scheme_named("link"),
-            Record::Empty | Record::Foreign => None,
+            // What the kernel schemes leave where nobody holds the lock.
+            Record::Empty => scheme_named("flock"),
+            Record::Foreign => None,
         }
     }
 }
