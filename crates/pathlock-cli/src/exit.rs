@@ -7,7 +7,11 @@
 use std::fmt;
 use std::process::ExitStatus;
 
+use clap::error::{ContextKind, ContextValue};
 use pathlock::{FailureReason, LockError};
+
+use crate::json::Event;
+use crate::say;
 
 /// Done; `status`: free, or stale and thus free to be taken.
 pub(crate) const SUCCESS: i32 = 0;
@@ -52,6 +56,16 @@ impl Failure {
         };
         Failure::new(code, error)
     }
+
+    /// Says the reason on stderr and gives the code.
+    pub(crate) fn tell(&self, json: bool) -> i32 {
+        if json {
+            say::tell(&Event::Error { code: self.code, message: &self.message });
+        } else {
+            say::say(&self.message);
+        }
+        self.code
+    }
 }
 
 /// What to exit with when a command has ended like this.
@@ -69,7 +83,12 @@ pub(crate) fn of_signal(signal: i32) -> i32 {
 }
 
 /// Prints what clap has to say (help and version are not errors) and gives the exit code.
-pub(crate) fn of_parsing(error: &clap::Error) -> i32 {
+pub(crate) fn of_parsing(mut error: clap::Error) -> i32 {
+    let missing = error.get(ContextKind::InvalidArg).map(ToString::to_string).unwrap_or_default();
+    if missing.contains("<CMD>") && error.kind() == clap::error::ErrorKind::MissingRequiredArgument {
+        let tip = "put `--` before the command: pathlock run PATH -- CMD".into();
+        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip]));
+    }
     // Where even stderr is closed there is nobody left to tell.
     let _ = error.print();
     if error.use_stderr() { USAGE } else { SUCCESS }

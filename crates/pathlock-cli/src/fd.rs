@@ -24,6 +24,9 @@ pub(crate) use unix::fd;
 /// How long a lock took, said to whom it may concern.
 fn tell_locked(args: &Fd, began: Instant) {
     let waited = began.elapsed();
+    if args.unlock {
+        return;
+    }
     if args.telling.json {
         let paths = vec![format!("fd {}", args.number)];
         let mode = args.sharing.mode().name();

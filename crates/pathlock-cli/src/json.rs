@@ -94,6 +94,8 @@ pub(crate) enum Event<'a> {
     Skipped { message: &'a str },
     /// The lock was let go.
     Released { paths: Vec<String>, held: f64 },
+    /// What went wrong and ended nothing.
+    Warning { message: &'a str },
     /// What this program exits with, and why.
     Error { code: i32, message: &'a str },
 }

@@ -34,19 +34,14 @@ mod waiting;
 use args::{Cli, Subcommand};
 
 fn main() {
-    let (outcome, json) = match Cli::try_parse() {
-        Ok(cli) => (run_subcommand(&cli.subcommand), cli.subcommand.is_json()),
-        Err(error) => (Ok(exit::of_parsing(&error)), false),
+    let code = match Cli::try_parse() {
+        Ok(cli) => {
+            run_subcommand(&cli.subcommand).unwrap_or_else(|failure| failure.tell(cli.subcommand.is_json()))
+        }
+        Err(error) => exit::of_parsing(error),
     };
     // Not `ExitCode`, which has eight bits: exit codes on Windows have 32.
-    std::process::exit(outcome.unwrap_or_else(|failure| {
-        if json {
-            say::tell(&json::Event::Error { code: failure.code, message: &failure.message });
-        } else {
-            say::say(&failure.message);
-        }
-        failure.code
-    }));
+    std::process::exit(code);
 }
 
 fn run_subcommand(subcommand: &Subcommand) -> Result<i32, exit::Failure> {

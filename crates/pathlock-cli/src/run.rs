@@ -53,7 +53,10 @@ pub(crate) fn run(args: &Run) -> Result<i32, Failure> {
     };
     let limits = Limits { max_run: args.max_run, kill_after: args.kill_after, group: has_own_group(args) };
     let ended = signals.forward_until_end(&mut child, limits);
-    let held = let_go(guards);
+    let held = let_go(guards, |message| match args.telling.json {
+        true => tell(&Event::Warning { message }),
+        false => say(message),
+    });
     if args.telling.json {
         tell(&Event::Released { paths: paths(&locks), held: began.elapsed().as_secs_f64() });
     } else if args.telling.verbose {
@@ -199,20 +202,20 @@ fn never_ends(path: &Path) -> Failure {
 }
 
 /// Releases the locks, and tells whether all were held to the end.
-fn let_go(guards: Vec<Guard>) -> bool {
+fn let_go(guards: Vec<Guard>, warn: impl Fn(&str)) -> bool {
     let mut held = true;
     for guard in guards {
         let path = shown(guard.path());
         let valid = guard.is_valid();
         let released = guard.release();
         if !valid || matches!(released, Err(UnlockError::NotLocked(..) | UnlockError::NotMyLock(..))) {
-            say(format_args!(
+            warn(&format!(
                 "the lock on {path} was broken while the command ran: another may have run at the same \
                  time, so check what they did",
             ));
             held = false;
         } else if let Err(error) = released {
-            say(error);
+            warn(&error.to_string());
         }
     }
     held

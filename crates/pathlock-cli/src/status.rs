@@ -7,16 +7,13 @@ use pathlock::{AnyLockFile, Contender, Contenders, Scheme, State, Status};
 use crate::args;
 use crate::exit::{self, Failure};
 use crate::json::{self, LockFields};
-use crate::say::{answer, answer_json, say, shown};
+use crate::say::{answer, answer_json, shown};
 
 pub(crate) fn status(args: &args::Status) -> Result<i32, Failure> {
     let mut code = exit::SUCCESS;
     for path in &args.paths {
         // A path that can't be read does not hide the answer about the next.
-        let one = show(args, path).unwrap_or_else(|failure| {
-            say(failure.message);
-            failure.code
-        });
+        let one = show(args, path).unwrap_or_else(|failure| failure.tell(args.json));
         code = code.max(one);
     }
     Ok(code)

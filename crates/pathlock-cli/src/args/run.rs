@@ -33,6 +33,7 @@ pub(crate) struct Patience {
         visible_alias = "conflict-exit-code",
         value_name = "CODE",
         default_value_t = exit::BUSY as u8,
+        allow_negative_numbers = true,
         hide_default_value = true
     )]
     busy_code: u8,
@@ -160,6 +161,11 @@ pub(crate) struct Fd {
     #[command(flatten)]
     pub(crate) telling: Telling,
     /// The number of the descriptor
-    #[arg(value_name = "FD", value_parser = clap::value_parser!(i32).range(0..))]
+    #[arg(value_name = "FD", value_parser = descriptor, allow_negative_numbers = true)]
     pub(crate) number: i32,
+}
+
+fn descriptor(text: &str) -> Result<i32, &'static str> {
+    let number = text.parse().ok().filter(|number| *number >= 0);
+    number.ok_or("give the number of a file that the shell has open, as after: exec 9>FILE")
 }
