@@ -5,10 +5,25 @@
 #![cfg(unix)]
 
 mod breaking;
+#[cfg(target_os = "linux")]
+mod closing;
+#[cfg(target_os = "linux")]
+mod contenders;
 mod doctor;
 mod document;
 mod environment;
+#[cfg(target_os = "linux")]
+mod fd;
+#[cfg(target_os = "linux")]
+mod flock_table;
+mod json;
+mod limits;
+mod list;
+mod mistakes;
+mod printed;
 mod run;
+mod several;
+mod sharing;
 mod signals;
 mod status;
 #[cfg(target_os = "linux")]
@@ -16,5 +31,7 @@ mod survival;
 #[cfg(target_os = "linux")]
 mod terminal;
 mod usage;
+mod verbose;
+mod wait;
 mod waiting;
 mod world;

@@ -7,26 +7,26 @@ use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 use crate::world::{INHERITED, Running, World};
 
 /// A command that nobody here is the parent of.
-struct Orphan {
-    pid: Pid,
+pub(crate) struct Orphan {
+    pub(crate) pid: Pid,
     fd: OwnedFd,
 }
 
 impl Orphan {
     /// The process whose pid is in `line`.
-    fn named_in(line: &str) -> Orphan {
+    pub(crate) fn named_in(line: &str) -> Orphan {
         let pid = Pid::from_raw(line.parse().expect("a pid")).expect("not zero");
         Orphan { pid, fd: pidfd_open(pid, PidfdFlags::empty()).expect("it lives") }
     }
 
     /// Waits until it is gone, and with it all that it had open.
-    fn wait(&self) {
+    pub(crate) fn wait(&self) {
         poll(&mut [PollFd::new(&self.fd, PollFlags::IN)], None).expect("poll works");
     }
 }
 
 /// A run whose command is one process that lasts until its stdin is closed.
-fn hold(world: &World, scheme: &str) -> (Running, Orphan) {
+pub(crate) fn hold(world: &World, scheme: &str) -> (Running, Orphan) {
     let command = ["run", "--scheme", scheme, "job", "--", "sh", "-c", "echo $$; exec cat"];
     let mut running = Running::start(world.pathlock(command));
     let command = Orphan::named_in(&running.read_line());

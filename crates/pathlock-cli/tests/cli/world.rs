@@ -6,6 +6,8 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Once};
+#[cfg(target_os = "linux")]
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
@@ -58,6 +60,29 @@ impl World {
         let mut command = Command::new("sh");
         command.args(["-c", line]).env("PATHLOCK", env!("CARGO_BIN_EXE_pathlock"));
         self.at_home(command)
+    }
+
+    /// flock(1) with these arguments, in the directory.
+    pub(crate) fn flock<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Command {
+        let version = Command::new("flock").arg("--version").stdout(Stdio::null()).status();
+        assert!(version.is_ok(), "flock(1) is missing, and these tests compare with it: install util-linux");
+        let mut command = Command::new("flock");
+        command.args(args);
+        self.at_home(command)
+    }
+
+    /// flock(1) with these options on `file`, once it has the lock; it lasts until its stdin is closed.
+    pub(crate) fn hold_by_flock(&self, options: &[&str], file: &str) -> Running {
+        let mut running = Running::start(self.flock([options, &[file, "sh", "-c", UNTIL_EOF[3]]].concat()));
+        running.read_line();
+        running
+    }
+
+    /// Whether flock(1) could take `file` now, for itself or among readers.
+    pub(crate) fn is_flocked(&self, options: &[&str], file: &str) -> bool {
+        let code = Finished::of(self.flock([options, &["-n", file, "true"]].concat())).code;
+        assert!(code < 2, "flock(1) can't tell: {code}");
+        code == 1
     }
 
     fn at_home(&self, mut command: Command) -> Command {
@@ -113,6 +138,24 @@ pub(crate) struct Finished {
 impl Finished {
     pub(crate) fn of(command: Command) -> Finished {
         Running::start(command).end()
+    }
+}
+
+/// The JSON objects in `text`, one a line.
+pub(crate) fn json(text: &str) -> Vec<serde_json::Value> {
+    let parse = |line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+    text.lines().map(parse).collect()
+}
+
+/// Waits until the kernel shows that somebody waits for a lock on `file`.
+#[cfg(target_os = "linux")]
+pub(crate) fn until_waited_for(file: &Path) {
+    let inode = std::os::unix::fs::MetadataExt::ino(&fs::metadata(file).expect("it is there"));
+    let is_it = |line: &str| line.contains("-> ") && line.contains(&format!(":{inode} "));
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !fs::read_to_string("/proc/locks").expect("/proc is there").lines().any(is_it) {
+        assert!(Instant::now() < deadline, "nobody waits for {}", file.display());
+        std::thread::yield_now();
     }
 }
 
@@ -172,6 +215,11 @@ impl Running {
     /// Closes its stdin and waits for all to end.
     pub(crate) fn end(mut self) -> Finished {
         self.close_stdin();
+        self.end_by_itself()
+    }
+
+    /// Waits for all to end, with stdin open: what is still there has to be ended otherwise.
+    pub(crate) fn end_by_itself(mut self) -> Finished {
         let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
         self.stdout.read_to_end(&mut stdout).expect("stdout can be read");
         self.stderr.read_to_end(&mut stderr).expect("stderr can be read");
