@@ -72,7 +72,7 @@ impl<S: Scheme> Lock<S> {
     }
 
     /// Removes the lock, whoever holds it: a person's order, as pylockfile's. Its holder, if it
-    /// lives, goes on, and learns of it from [`Guard::is_valid`] and from its release. Returns
+    /// lives, goes on, and learns of it from [`Guard::is_valid`](crate::Guard::is_valid) and from its release. Returns
     /// whether there was a lock.
     ///
     /// # Errors
