@@ -26,6 +26,7 @@ use crate::status::Status;
 use crate::sys::{self, FileId};
 
 mod baton;
+mod breaking;
 mod draft;
 mod flock;
 mod kernel;
@@ -35,7 +36,7 @@ mod ofd;
 mod pid;
 mod symlink;
 
-pub(crate) use baton::ANNOUNCED;
+pub(crate) use breaking::ANNOUNCED;
 pub use flock::Flock;
 pub use link::Link;
 pub use mkdir::Mkdir;

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use crate::mode::Mode;
 use crate::owner::Owner;
 use crate::sys::FileId;
 
@@ -35,6 +36,8 @@ pub(crate) enum Seen {
     Nothing,
     /// An inode, and what its record said.
     Inode(FileId, Vec<u8>),
+    /// An inode that is locked by the kernel alone, what its record said, and how it was held.
+    Kernel(FileId, Vec<u8>, Option<Mode>),
     /// The target of a symbolic link.
     Target(Vec<u8>),
 }

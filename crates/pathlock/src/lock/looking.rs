@@ -54,7 +54,9 @@ impl<S: Scheme> Lock<S> {
     /// When the lock file can't be looked at.
     pub fn contenders(&self) -> Result<Contenders, LockError> {
         Ok(match self.status()?.seen {
-            Seen::Inode(inode, _) => contenders::of(inode, self.scheme.name() == "ofd"),
+            Seen::Inode(inode, _) | Seen::Kernel(inode, ..) => {
+                contenders::of(inode, self.scheme.name() == "ofd")
+            }
             Seen::Nothing | Seen::Target(_) => Contenders::default(),
         })
     }

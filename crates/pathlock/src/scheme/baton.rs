@@ -10,17 +10,17 @@
 //! *free mark* over its record and unlocks the inode. The first in the queue wakes, finds path and
 //! mark unchanged, and writes its own record: the lock has passed on without an operation on the
 //! directory. To be seen, a waiter *announces* itself by a shared lock of a far byte of the inode
-//! ([`ANNOUNCED`]); it is gone when the waiter is.
+//! ([`ANNOUNCED`](super::breaking::ANNOUNCED)); it is gone when the waiter is.
 //!
 //! # Invariants
 //!
 //! 1. *The owner is whoever's record is in the inode that the path names.* A record is only
-//!    written by a contender that has the inode's `flock`, has then read a free mark, or a record
-//!    whose owner is proven dead, and has then seen that the path names this inode. Two contenders
-//!    cannot both have the `flock`; and the name cannot change under it, because it is only removed
-//!    by who has the `flock`, or by an owner that has closed its files, lives, and removes its own:
-//!    hence the look at the path after the judgement (a person's break, and other programs',
-//!    excepted: the guard of a lock that was broken says that it is no longer valid).
+//!    written by a contender that has the inode's `flock` and has then read a free mark, or a record
+//!    whose owner is proven dead; and it counts once its writer has seen that the path names this
+//!    inode. Two contenders cannot both have the `flock`. The name is only removed by who has the
+//!    `flock`; by an owner that has closed its files, lives, and removes its own, so before the
+//!    judgement; and by a person's break, which the module `breaking` keeps apart from all of these (other
+//!    programs' breaks excepted: the guard of a lock that was broken says that it is no longer valid).
 //! 2. *A free mark has somebody who sees to it*: its writer, until it has looked once more after
 //!    unlocking; then somebody who is announced, and who looks after withdrawing; or somebody who
 //!    has the `flock`, and who takes the lock or looks ([`Place::let_go`], [`Place::regain`]). So a
@@ -54,23 +54,18 @@ use crate::litter;
 use crate::liveness::Liveness;
 use crate::mode::{Mode, Recovery};
 use crate::owner::{MAX_READ, Mark, Owner, Record};
-use crate::recover::{self, Verdict};
+use crate::recover::{self, Breaker, Verdict};
+use crate::scheme::breaking::{self, Breaking, LOOKS, Leaving};
 use crate::scheme::{Attempt, Busy, Request, Waiter};
 use crate::site::Site;
 use crate::status::{Seen, State, Status};
-use crate::sys::{self, FileId, Filesystem, Range};
+use crate::sys::{self, FileId, Filesystem};
 
 mod hold;
 mod queue;
 
 use hold::BatonHold;
 use queue::BatonQueue;
-
-/// The byte that waiters share a lock of: far beyond what anybody writes.
-pub(crate) const ANNOUNCED: Range = Range { start: i64::MAX - 0x10, length: 1 };
-
-/// How often one looks at a mark that another is about to see to.
-const LOOKS: u32 = 24;
 
 /// What the three schemes differ in.
 pub(crate) trait Form: fmt::Debug + Copy + Send + Sync + 'static {
@@ -155,8 +150,12 @@ impl Place {
     }
 
     fn is_announced(&self) -> bool {
-        // Where the system can't say, nobody announces: the name goes, and waiters start again.
-        super::kernel::is_announced(&self.inode)
+        breaking::is_announced(&self.inode)
+    }
+
+    /// Whether somebody sees to a mark: an heir, or a breaker.
+    fn is_watched<F: Form>(&self, _form: F) -> bool {
+        breaking::is_watched(&self.inode, F::BATON)
     }
 
     /// Whether this is the lock, and has a free mark.
@@ -169,14 +168,16 @@ impl Place {
     /// sees to. Invariant 2 of the module.
     fn let_go(&self, form: impl Form, site: &Site, owner: &Owner) {
         loop {
+            let leaving = Leaving::begin(&self.inode);
             let marked = self.is_marked(form, site);
-            let announced = self.is_announced();
-            if marked && !announced {
+            let watched = self.is_watched(form);
+            if marked && !watched {
                 let _ = form.remove(site, self, owner);
             }
+            drop(leaving);
             let _ = sys::unlock(&self.inode);
             // Who was announced may have withdrawn before the unlock, and found the lock taken.
-            if !marked || !announced || self.is_announced() || !self.regain(form, site) {
+            if !marked || !watched || self.is_watched(form) || !self.regain(form, site) {
                 return;
             }
         }
@@ -190,7 +191,7 @@ impl Place {
             if sys::lock_try(&self.inode, Mode::Exclusive).unwrap_or(false) {
                 return true;
             }
-            if self.is_announced() || !self.is_marked(form, site) {
+            if self.is_watched(form) || !self.is_marked(form, site) {
                 return false;
             }
             crate::wait::step_aside(look);
@@ -257,13 +258,7 @@ fn settle_locked(
 ) -> Result<Option<Attempt>, Obstacle> {
     let site = request.site;
     let record = Record::parse(&place.read(form)?);
-    let verdict = recover::under_lock(&record);
-    // Only now: an owner that has closed its files removes the name without the `flock`, as long as
-    // it lives. Once it is judged dead it removes nothing any more.
-    if !recover::still_names(site, &place.inode)? {
-        return Ok(None);
-    }
-    let stale = match verdict {
+    let stale = match recover::under_lock(&record) {
         Verdict::Free => false,
         Verdict::Stale(status) if request.recovery == Recovery::Never => {
             return Ok(Some(busy(status, Waiter::Change)));
@@ -278,20 +273,25 @@ fn settle_locked(
     };
     if !place.record_file(form)?.is_some_and(|(_, writable)| writable) {
         // Another user's file: it can't be adopted, but the directory may let us take it away.
-        return match form.remove(site, place, request.owner) {
-            Ok(()) => Ok(None),
-            Err(_) => Ok(Some(busy(
-                Status::new(
-                    State::Stale,
-                    record.owner().cloned(),
-                    "the lock file may be neither written nor removed",
-                ),
-                Waiter::Change,
-            ))),
-        };
+        let leaving = Leaving::begin(&place.inode);
+        let settled = breaking::outlasts(site, &place.inode)?;
+        if settled == Some(false) || settled.is_some() && form.remove(site, place, request.owner).is_ok() {
+            return Ok(None);
+        }
+        drop(leaving);
+        let detail = "the lock file may be neither written nor removed";
+        return Ok(Some(busy(Status::new(State::Stale, record.owner().cloned(), detail), Waiter::Change)));
     }
     let owner = kernel_owner(request);
     place.write(form, &Record::owned(&owner, mark))?;
+    // Only now, which is after the judgement too: an owner that has closed its files removes the name
+    // without the `flock` as long as it lives.
+    let settled = breaking::outlasts(site, &place.inode);
+    if !matches!(settled, Ok(Some(true))) {
+        place.write(form, &Record::free(mark))?;
+        let breaking = Status::new(State::Unknown, Some(owner), "somebody is breaking it");
+        return Ok(settled?.is_none().then(|| busy(breaking, Waiter::Change)));
+    }
     form.renamed(place, &owner);
     if stale {
         litter::sweep(site);
@@ -401,20 +401,44 @@ pub(crate) fn remove(form: impl Form, site: &Site, seen: &Status) -> Result<bool
         Found::Other(what) | Found::NotALock(what) => return Err(not_a_lock(what)),
     };
     let text = place.read(form)?;
-    if let Verdict::NotALock(what) = recover::by_record(&Record::parse(&text)) {
+    let record = Record::parse(&text);
+    if let Verdict::NotALock(what) = recover::by_record(&record) {
         return Err(not_a_lock(what));
     }
     if seen.seen != Seen::Inode(place.id, text) {
         return Ok(false);
     }
-    let is_it = |aside: &Path| match form.open(aside) {
-        Ok(Found::Place(place)) => Ok(seen.seen == Seen::Inode(place.id, place.read(form)?)),
-        _ => Ok(false),
+    let me = Owner::current(None);
+    let _breaker = Breaker::wait(site)?;
+    let removed = if matches!(record, Record::Owned(Owner { kernel: true, .. }, _) | Record::Free(_)) {
+        remove_ours(form, site, &place, seen, &me)?
+    } else {
+        let is_it = |aside: &Path| match form.open(aside) {
+            Ok(Found::Place(place)) => Ok(seen.seen == Seen::Inode(place.id, place.read(form)?)),
+            _ => Ok(false),
+        };
+        litter::remove_if(site, &me, is_it)?
     };
-    let removed = litter::remove_if(site, &Owner::current(None), is_it)?;
     if !removed {
-        // What was given back may have been released meanwhile: a look sees to the mark.
+        // What was released meanwhile has left its mark to us: a look sees to it.
         status(form, site)?;
     }
     Ok(removed)
+}
+
+/// Removes a lock whose owners know of breakers; the caller is the only breaker.
+fn remove_ours(
+    form: impl Form,
+    site: &Site,
+    place: &Place,
+    seen: &Status,
+    me: &Owner,
+) -> Result<bool, Obstacle> {
+    let Some(_breaking) = Breaking::begin(&place.inode) else { return Ok(false) };
+    let is_it =
+        seen.seen == Seen::Inode(place.id, place.read(form)?) && recover::still_names(site, &place.inode)?;
+    if is_it {
+        form.remove(site, place, me)?;
+    }
+    Ok(is_it)
 }

@@ -30,7 +30,7 @@ impl Scheme for Flock {
         kernel::status(WholeFile, site)
     }
     fn remove(&self, site: &Site, seen: &Status) -> Result<bool, Obstacle> {
-        kernel::remove(site, seen)
+        kernel::remove(WholeFile, site, seen)
     }
 }
 

@@ -4,7 +4,8 @@
 //!
 //! 1. The kernel excludes. What is added is that the file counts which the *path* names: after the
 //!    lock is won, the path must still name the inode, or the attempt starts again on the one that
-//!    it names now. So a lock file that is removed or replaced splits nobody.
+//!    it names now. So a lock file that is removed or replaced splits nobody; and a break removes
+//!    only what it has looked at (see the module `breaking`).
 //! 2. The record is written after winning and erased before letting go, both with the lock in
 //!    hand: it never speaks of somebody who is not the holder, unless the holder was killed; then
 //!    the next holder writes over it. It is written only into a file that is empty or has a record
@@ -29,13 +30,13 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::baton::{ANNOUNCED, kernel_held, kernel_owner};
+use super::baton::{kernel_held, kernel_owner};
+use super::breaking::{self, ANNOUNCED, Breaking, is_announced};
 use super::{Attempt, Busy, Hold, Lost, Queue, QueueKey, Request, Waiter};
 use crate::error::{FailureReason, Obstacle};
-use crate::litter;
 use crate::mode::{Mode, Recovery};
 use crate::owner::{MAX_READ, Mark, Owner, Record};
-use crate::recover::{self, Verdict};
+use crate::recover::{self, Breaker, Verdict};
 use crate::site::Site;
 use crate::status::{Seen, State, Status};
 use crate::sys::{self, FileId, Filesystem, Kind};
@@ -130,15 +131,10 @@ pub(super) fn attempt<K: KernelLock>(lock: K, request: &Request<'_>) -> Result<A
             let waiter = queue();
             return Ok(Attempt::Busy(Busy { status: held_status(&target, held_as), waiter }));
         }
-        if let Some(attempt) = settle(lock, request, &target)? {
+        if let Some(attempt) = settle(lock, request, &target, filesystem)? {
             return Ok(attempt);
         }
     }
-}
-
-/// Whether others wait in the queue of the inode.
-pub(super) fn is_announced(file: &File) -> bool {
-    sys::range_held_as(file, ANNOUNCED).is_ok_and(|mode| mode.is_some())
 }
 
 fn held_status(target: &Target, held_as: Mode) -> Status {
@@ -154,8 +150,9 @@ fn settle(
     lock: impl KernelLock,
     request: &Request<'_>,
     target: &Arc<Target>,
+    filesystem: Filesystem,
 ) -> Result<Option<Attempt>, Obstacle> {
-    let result = settle_locked(lock, request, target);
+    let result = settle_locked(lock, request, target, filesystem);
     if !matches!(result, Ok(Some(Attempt::Held(_)))) {
         let _ = lock.unlock(&target.file);
     }
@@ -166,10 +163,8 @@ fn settle_locked(
     lock: impl KernelLock,
     request: &Request<'_>,
     target: &Arc<Target>,
+    filesystem: Filesystem,
 ) -> Result<Option<Attempt>, Obstacle> {
-    if !recover::still_names(request.site, &target.file)? {
-        return Ok(None);
-    }
     let record = target.record()?;
     if let Record::Owned(..) = record {
         match recover::under_lock(&record) {
@@ -187,6 +182,18 @@ fn settle_locked(
     if recorded {
         sys::write_start(&target.file, &Record::owned(&owner, Mark::default()))?;
     }
+    let settled = match filesystem {
+        Filesystem::Local => breaking::outlasts(request.site, &target.file),
+        Filesystem::Remote => recover::still_names(request.site, &target.file).map(Some),
+    };
+    if !matches!(settled, Ok(Some(true))) {
+        if recorded {
+            sys::truncate(&target.file)?;
+        }
+        let breaking = Status::new(State::Unknown, Some(owner), "somebody is breaking it");
+        let waiter = Waiter::Change;
+        return Ok(settled?.is_none().then(|| Attempt::Busy(Busy { status: breaking, waiter })));
+    }
     Ok(Some(Attempt::Held(Box::new(KernelHold {
         lock,
         site: request.site.clone(),
@@ -201,7 +208,8 @@ pub(super) fn status(lock: impl KernelLock, site: &Site) -> Result<Status, Obsta
         let Some(target) = open(site.lock_file())? else { return Ok(Status::free()) };
         let text = target.text()?;
         let record = Record::parse(&text);
-        let status = match lock.held_as(&target.file)? {
+        let held_as = lock.held_as(&target.file)?;
+        let status = match held_as {
             Some(mode) => held_status(&target, mode),
             None => match (&record, recover::under_lock(&record)) {
                 (Record::Owned(..), Verdict::Stale(status) | Verdict::Held(status)) => status,
@@ -210,29 +218,34 @@ pub(super) fn status(lock: impl KernelLock, site: &Site) -> Result<Status, Obsta
         };
         // What has lost the name meanwhile says nothing about the lock.
         if recover::still_names(site, &target.file)? {
-            return Ok(status.of(Seen::Inode(target.id, text)));
+            return Ok(status.of(Seen::Kernel(target.id, text, held_as)));
         }
     }
 }
 
-pub(super) fn remove(site: &Site, seen: &Status) -> Result<bool, Obstacle> {
+pub(super) fn remove(lock: impl KernelLock, site: &Site, seen: &Status) -> Result<bool, Obstacle> {
     let Some(target) = open(site.lock_file())? else { return Ok(false) };
-    let text = target.text()?;
-    let ours = matches!(Record::parse(&text), Record::Owned(..) | Record::Free(_) | Record::Empty);
+    let ours = matches!(target.record()?, Record::Owned(..) | Record::Free(_) | Record::Empty);
     if !ours || target.kind != Kind::File {
         return Err(Obstacle::new(
             FailureReason::NotALockFile,
             "it holds something that is not a lock's record, and is left as it is: end the processes that have it locked",
         ));
     }
-    if seen.seen != Seen::Inode(target.id, text) {
-        return Ok(false);
-    }
-    let is_it = |aside: &Path| match open(aside) {
-        Ok(Some(target)) => Ok(seen.seen == Seen::Inode(target.id, target.text()?)),
-        _ => Ok(false),
+    let _breaker = Breaker::wait(site)?;
+    let _breaking = match site.filesystem()? {
+        Filesystem::Local => match Breaking::begin(&target.file) {
+            None => return Ok(false),
+            breaking => breaking,
+        },
+        Filesystem::Remote => None,
     };
-    Ok(litter::remove_if(site, &Owner::current(None), is_it)?)
+    let seen_now = Seen::Kernel(target.id, target.text()?, lock.held_as(&target.file)?);
+    let is_it = seen.seen == seen_now && recover::still_names(site, &target.file)?;
+    if is_it {
+        sys::remove_name(site.lock_file())?;
+    }
+    Ok(is_it)
 }
 
 #[derive(Debug)]
@@ -387,7 +400,7 @@ impl<K: KernelLock> Queue for KernelQueue<K> {
 
     fn claim(&self, request: &Request<'_>) -> Result<Option<Attempt>, Obstacle> {
         let _ = sys::range_unlock(&self.target.file, ANNOUNCED);
-        settle(self.lock, request, &self.target)
+        settle(self.lock, request, &self.target, Filesystem::Local)
     }
 
     fn look(&self) -> Option<Status> {

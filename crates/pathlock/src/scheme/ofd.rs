@@ -5,7 +5,7 @@
 use std::fs::File;
 use std::io;
 
-use super::baton::ANNOUNCED;
+use super::breaking::ANNOUNCED;
 use super::kernel::{self, KernelLock};
 use super::{Attempt, Request, Scheme};
 use crate::error::Obstacle;
@@ -33,7 +33,7 @@ impl Scheme for Ofd {
         kernel::status(Bytes, site)
     }
     fn remove(&self, site: &Site, seen: &Status) -> Result<bool, Obstacle> {
-        kernel::remove(site, seen)
+        kernel::remove(Bytes, site, seen)
     }
 }
 

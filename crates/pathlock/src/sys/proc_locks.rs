@@ -71,9 +71,9 @@ fn stands(pid: u32, inode: FileId, kinds: &[&str], announced: Range) -> (bool, b
         let name = entry.file_name();
         let text = fs::read_to_string(format!("/proc/{pid}/fdinfo/{}", name.display())).unwrap_or_default();
         for line in text.lines().filter_map(|line| line.strip_prefix("lock:")).filter_map(Line::parse) {
-            let announces = line.start == Some(announced.start);
-            holds |= !announces && kinds.contains(&line.kind);
-            waits |= announces;
+            // The bytes from there on are nobody's lock.
+            holds |= line.start.is_none_or(|start| start < announced.start) && kinds.contains(&line.kind);
+            waits |= line.start == Some(announced.start);
         }
     }
     (holds, waits)

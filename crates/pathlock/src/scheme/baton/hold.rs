@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::{Form, Place};
 use crate::owner::{Mark, Owner, Record};
 use crate::recover;
+use crate::scheme::breaking::{self, Leaving};
 use crate::scheme::{Hold, Lost};
 use crate::site::Site;
 use crate::sys;
@@ -51,6 +52,11 @@ impl<F: Form> BatonHold<F> {
         }
     }
 
+    /// Before the look at the name that is to be removed.
+    fn leave<'a>(&self, place: &'a Place) -> Option<Leaving<'a>> {
+        self.owner.kernel.then(|| Leaving::begin(&place.inode))
+    }
+
     /// Whether the record in the inode is ours.
     fn wrote(&self, place: &Place) -> bool {
         let record = place.read(self.form).map(|text| Record::parse(&text));
@@ -59,12 +65,14 @@ impl<F: Form> BatonHold<F> {
     }
 
     /// Lets go of a lock that is ours.
-    fn pass_on(&self, place: &Place) -> Result<(), Lost> {
+    fn pass_on(&self, place: &Place, leaving: Option<Leaving<'_>>) -> Result<(), Lost> {
         let now = sys::monotonic_ms();
         let mark = if self.mark.passed == 0 { Mark { passed: now } } else { self.mark };
         let free = || place.write(self.form, &Record::free(mark));
         let fresh = now.saturating_sub(mark.passed) < LONGEST_PASSED_ON;
-        if self.owner.kernel && F::BATON && fresh && place.is_announced() && free().is_ok() {
+        let watched = leaving.is_some() && breaking::is_watched(&place.inode, F::BATON && fresh);
+        if watched && free().is_ok() {
+            drop(leaving);
             place.let_go(self.form, &self.site, &self.owner);
             return Ok(());
         }
@@ -84,8 +92,17 @@ impl<F: Form> BatonHold<F> {
     fn release_by_name(&self) -> Result<(), Lost> {
         match self.form.open(self.site.lock_file()) {
             Ok(super::Found::Place(place)) => {
+                let leaving = self.leave(&place);
                 self.check(&place)?;
-                Ok(self.form.remove(&self.site, &place, &self.owner)?)
+                if leaving.is_none() || !breaking::is_watched(&place.inode, false) {
+                    return Ok(self.form.remove(&self.site, &place, &self.owner)?);
+                }
+                drop(leaving);
+                place.write(self.form, &Record::free(self.mark))?;
+                if place.regain(self.form, &self.site) {
+                    place.let_go(self.form, &self.site, &self.owner);
+                }
+                Ok(())
             }
             Ok(super::Found::Absent) => Err(Lost::Gone),
             _ => Err(Lost::Taken(None)),
@@ -110,8 +127,9 @@ impl<F: Form> Hold for BatonHold<F> {
             }
             return self.release_by_name();
         }
+        let leaving = self.leave(&place);
         match self.check(&place) {
-            Ok(()) => self.pass_on(&place),
+            Ok(()) => self.pass_on(&place, leaving),
             // A child has adopted it and shares our open file: unlocking it would unlock theirs.
             Err(Lost::Taken(Some(owner)))
                 if recover::still_names(&self.site, &place.inode).unwrap_or(false) =>

@@ -3,11 +3,12 @@
 use std::io;
 use std::sync::Arc;
 
-use super::{ANNOUNCED, Form, Place, queued_status, settle};
+use super::{Form, Place, queued_status, settle};
 use crate::error::Obstacle;
 use crate::mode::Mode;
 use crate::owner::Owner;
 use crate::recover;
+use crate::scheme::breaking::ANNOUNCED;
 use crate::scheme::flock::WholeFile;
 use crate::scheme::kernel::give_way;
 use crate::scheme::{Attempt, Queue, QueueKey, Request, Waiter};

@@ -1,0 +1,137 @@
+//! Breaking a lock on an inode while it may change hands.
+//!
+//! A break removes the name of the lock that somebody has looked at, and no other. To look and then
+//! to unlink would be two steps, and the lock could be released, or be another's, between them. So
+//! three of those who act on a lock say so, each by a shared lock of a byte of the inode that nobody
+//! writes; the kernel takes it back from one that dies.
+//!
+//! - A *waiter* has [`ANNOUNCED`].
+//! - A *breaker* has [`BREAKING`] from before its look until after the removal. Breakers are
+//!   serialised by [`Breaker`](crate::recover::Breaker).
+//! - Who takes the name away on release has [`LEAVING`] from before its look at the name.
+//!
+//! # Invariant
+//!
+//! *What a breaker removes is the lock that it has looked at inside its stretch, or is nobody's.*
+//! The name could be bound anew, or the record be another's, in three ways:
+//!
+//! 1. *An owner removes the name, and a third makes it.* Each of the two sets its byte, then looks for
+//!    the other's ([`Leaving`], [`Breaking`]): at least one sees the other. An owner that sees a breaker
+//!    leaves the name with a free mark; the breaker looks after the mark when it is through. A breaker
+//!    that sees an owner leave waits for it, and gives up if it stays.
+//! 2. *The owner lets go, and the next writes its own record on the inode.* The next writes, then looks
+//!    for a breaker, then at the name ([`outlasts`]). If the breaker's look came after the
+//!    writing, the record is not the one it came for. If it came before, its byte is still set when
+//!    the next looks for it, who backs off; or the removal is over, and the next sees that the
+//!    name is gone.
+//! 3. *The owner dies, and a contender adopts its record*: as in 2.
+//!
+//! Killed at any point, a breaker has removed the name or has not.
+//!
+//! Other programs know nothing of these bytes: their locks are taken aside, looked at, and given back
+//! if they are others' ([`remove_if`](crate::litter::remove_if)). On a network filesystem the bytes
+//! would be the server's; there it is the same.
+
+use std::fs::File;
+use std::io;
+
+use crate::mode::Mode;
+use crate::recover;
+use crate::site::Site;
+use crate::sys::{self, Range};
+
+/// The byte that waiters share a lock of: far beyond what anybody writes.
+pub(crate) const ANNOUNCED: Range = Range { start: i64::MAX - 0x10, length: 1 };
+const BREAKING: Range = Range { start: ANNOUNCED.start + 1, length: 1 };
+const LEAVING: Range = Range { start: ANNOUNCED.start + 2, length: 1 };
+/// Waiters and breakers: those who keep a name where it is.
+const ANNOUNCED_OR_BREAKING: Range = Range { start: ANNOUNCED.start, length: 2 };
+
+/// How often one looks for what another is about to finish.
+pub(super) const LOOKS: u32 = 24;
+
+/// Where the system can't say, nobody has it.
+fn others_have(file: &File, bytes: Range) -> bool {
+    sys::range_held_as(file, bytes).is_ok_and(|mode| mode.is_some())
+}
+
+/// Whether others wait in the queue of the inode.
+pub(super) fn is_announced(file: &File) -> bool {
+    others_have(file, ANNOUNCED)
+}
+
+/// Whether others break the lock, or wait for it where they keep the name (`baton`).
+pub(super) fn is_watched(file: &File, baton: bool) -> bool {
+    others_have(file, if baton { ANNOUNCED_OR_BREAKING } else { BREAKING })
+}
+
+/// A shared lock of a byte, for as long as it is there.
+#[derive(Debug)]
+struct Flag<'a> {
+    file: &'a File,
+    byte: Range,
+}
+
+impl<'a> Flag<'a> {
+    /// Nobody has the byte exclusively, so it is there for the asking; where the system has no such locks, a
+    /// break is as safe as it is with another program's lock.
+    fn set(file: &'a File, byte: Range) -> Flag<'a> {
+        let _ = sys::range_try(file, byte, Mode::Shared);
+        Flag { file, byte }
+    }
+}
+
+impl Drop for Flag<'_> {
+    fn drop(&mut self) {
+        // By hand: a child may share the open file, and outlive us.
+        let _ = sys::range_unlock(self.file, self.byte);
+    }
+}
+
+/// The stretch in which an owner takes the name away, or leaves it.
+#[derive(Debug)]
+pub(super) struct Leaving<'a> {
+    _flag: Flag<'a>,
+}
+
+impl<'a> Leaving<'a> {
+    /// To look for a breaker is the next thing to do.
+    pub(super) fn begin(file: &'a File) -> Leaving<'a> {
+        Leaving { _flag: Flag::set(file, LEAVING) }
+    }
+}
+
+/// The stretch in which a breaker looks and removes.
+#[derive(Debug)]
+pub(super) struct Breaking<'a> {
+    _flag: Flag<'a>,
+}
+
+impl<'a> Breaking<'a> {
+    /// `None` when an owner is leaving, and does not come to an end.
+    pub(super) fn begin(file: &'a File) -> Option<Breaking<'a>> {
+        let breaking = Breaking { _flag: Flag::set(file, BREAKING) };
+        ends(|| others_have(file, LEAVING)).then_some(breaking)
+    }
+}
+
+/// Whether a record that has just been written into `file`, with its kernel lock in hand, makes its
+/// writer the owner: the path names it, and nobody is about to take the name away. `None` when
+/// a breaker is, and does not come to an end.
+pub(super) fn outlasts(site: &Site, file: &File) -> io::Result<Option<bool>> {
+    if !ends(|| others_have(file, BREAKING)) {
+        return Ok(None);
+    }
+    recover::still_names(site, file).map(Some)
+}
+
+/// Whether what others do ends within a few looks: it is a matter of a few calls.
+fn ends(goes_on: impl Fn() -> bool) -> bool {
+    (0..LOOKS).any(|look| {
+        let over = !goes_on();
+        if !over {
+            crate::wait::step_aside(look);
+        }
+        over
+    })
+}
