@@ -29,7 +29,8 @@ fn digest(value: impl Hash) -> u64 {
     hasher.finish()
 }
 
-fn place(site: &Site) -> u64 {
+/// What a lock's name is known by beside it.
+pub(crate) fn place(site: &Site) -> u64 {
     digest(site.name())
 }
 

@@ -16,8 +16,8 @@
 //!
 //! 1. *The owner is whoever's record is in the inode that the path names.* A record is only
 //!    written by a contender that has the inode's `flock` and has then read a free mark, or a record
-//!    whose owner is proven dead; and it counts once its writer has seen that the path names this
-//!    inode. Two contenders cannot both have the `flock`. The name is only removed by who has the
+//!    whose owner is proven dead; and it counts once its writer has seen, after that, that the path names
+//!    this inode. Two contenders cannot both have the `flock`. The name is only removed by who has the
 //!    `flock`; by an owner that has closed its files, lives, and removes its own, so before the
 //!    judgement; and by a person's break, which the module `breaking` keeps apart from all of these (other
 //!    programs' breaks excepted: the guard of a lock that was broken says that it is no longer valid).
@@ -55,7 +55,7 @@ use crate::liveness::Liveness;
 use crate::mode::{Mode, Recovery};
 use crate::owner::{MAX_READ, Mark, Owner, Record};
 use crate::recover::{self, Breaker, Verdict};
-use crate::scheme::breaking::{self, Breaking, LOOKS, Leaving};
+use crate::scheme::breaking::{self, Breaking, Bytes, LOOKS, Leaving};
 use crate::scheme::{Attempt, Busy, Request, Waiter};
 use crate::site::Site;
 use crate::status::{Seen, State, Status};
@@ -168,9 +168,9 @@ impl Place {
     /// sees to. Invariant 2 of the module.
     fn let_go(&self, form: impl Form, site: &Site, owner: &Owner) {
         loop {
-            let leaving = Leaving::begin(&self.inode);
-            let marked = self.is_marked(form, site);
+            let leaving = Leaving::begin(Bytes::of_inode(&self.inode));
             let watched = self.is_watched(form);
+            let marked = self.is_marked(form, site);
             if marked && !watched {
                 let _ = form.remove(site, self, owner);
             }
@@ -258,7 +258,11 @@ fn settle_locked(
 ) -> Result<Option<Attempt>, Obstacle> {
     let site = request.site;
     let record = Record::parse(&place.read(form)?);
-    let stale = match recover::under_lock(&record) {
+    let verdict = recover::under_lock(&record);
+    if !recover::still_names(site, &place.inode)? {
+        return Ok(None);
+    }
+    let stale = match verdict {
         Verdict::Free => false,
         Verdict::Stale(status) if request.recovery == Recovery::Never => {
             return Ok(Some(busy(status, Waiter::Change)));
@@ -273,7 +277,7 @@ fn settle_locked(
     };
     if !place.record_file(form)?.is_some_and(|(_, writable)| writable) {
         // Another user's file: it can't be adopted, but the directory may let us take it away.
-        let leaving = Leaving::begin(&place.inode);
+        let leaving = Leaving::begin(Bytes::of_inode(&place.inode));
         let settled = breaking::outlasts(site, &place.inode)?;
         if settled == Some(false) || settled.is_some() && form.remove(site, place, request.owner).is_ok() {
             return Ok(None);
@@ -284,8 +288,6 @@ fn settle_locked(
     }
     let owner = kernel_owner(request);
     place.write(form, &Record::owned(&owner, mark))?;
-    // Only now, which is after the judgement too: an owner that has closed its files removes the name
-    // without the `flock` as long as it lives.
     let settled = breaking::outlasts(site, &place.inode);
     if !matches!(settled, Ok(Some(true))) {
         place.write(form, &Record::free(mark))?;
@@ -434,7 +436,7 @@ fn remove_ours(
     seen: &Status,
     me: &Owner,
 ) -> Result<bool, Obstacle> {
-    let Some(_breaking) = Breaking::begin(&place.inode) else { return Ok(false) };
+    let Some(_breaking) = Breaking::begin(Bytes::of_inode(&place.inode)) else { return Ok(false) };
     let is_it =
         seen.seen == Seen::Inode(place.id, place.read(form)?) && recover::still_names(site, &place.inode)?;
     if is_it {

@@ -1,14 +1,16 @@
-//! Breaking a lock on an inode while it may change hands.
+//! Breaking a lock while it may change hands.
 //!
 //! A break removes the name of the lock that somebody has looked at, and no other. To look and then
 //! to unlink would be two steps, and the lock could be released, or be another's, between them. So
-//! three of those who act on a lock say so, each by a shared lock of a byte of the inode that nobody
-//! writes; the kernel takes it back from one that dies.
+//! three of those who act on a lock say so, each by a shared lock of a byte that nobody writes; the
+//! kernel takes it back from one that dies. The bytes are the inode's; a symbolic link has none that
+//! could be locked, and has bytes of its directory, by a digest of its name.
 //!
 //! - A *waiter* has [`ANNOUNCED`].
-//! - A *breaker* has [`BREAKING`] from before its look until after the removal. Breakers are
-//!   serialised by [`Breaker`](crate::recover::Breaker).
-//! - Who takes the name away on release has [`LEAVING`] from before its look at the name.
+//! - A *breaker* has the next byte from before its look until after the removal ([`Breaking`]).
+//!   Breakers are serialised by [`Breaker`](crate::recover::Breaker).
+//! - Who takes the name away on release has the one after, from before its look at the name
+//!   ([`Leaving`]).
 //!
 //! # Invariant
 //!
@@ -16,9 +18,10 @@
 //! The name could be bound anew, or the record be another's, in three ways:
 //!
 //! 1. *An owner removes the name, and a third makes it.* Each of the two sets its byte, then looks for
-//!    the other's ([`Leaving`], [`Breaking`]): at least one sees the other. An owner that sees a breaker
-//!    leaves the name with a free mark; the breaker looks after the mark when it is through. A breaker
-//!    that sees an owner leave waits for it, and gives up if it stays.
+//!    the other's, then at the name: at least one sees the other, or what it has done. An owner that sees a breaker
+//!    leaves the name with a free mark, and the breaker looks after the mark when it is through; or, of
+//!    a symbolic link, it waits for the breaker. A breaker that sees an owner leave waits for it, and
+//!    gives up if it stays.
 //! 2. *The owner lets go, and the next writes its own record on the inode.* The next writes, then looks
 //!    for a breaker, then at the name ([`outlasts`]). If the breaker's look came after the
 //!    writing, the record is not the one it came for. If it came before, its byte is still set when
@@ -35,6 +38,7 @@
 use std::fs::File;
 use std::io;
 
+use crate::litter;
 use crate::mode::Mode;
 use crate::recover;
 use crate::site::Site;
@@ -42,10 +46,38 @@ use crate::sys::{self, Range};
 
 /// The byte that waiters share a lock of: far beyond what anybody writes.
 pub(crate) const ANNOUNCED: Range = Range { start: i64::MAX - 0x10, length: 1 };
-const BREAKING: Range = Range { start: ANNOUNCED.start + 1, length: 1 };
-const LEAVING: Range = Range { start: ANNOUNCED.start + 2, length: 1 };
-/// Waiters and breakers: those who keep a name where it is.
-const ANNOUNCED_OR_BREAKING: Range = Range { start: ANNOUNCED.start, length: 2 };
+
+/// Where the bytes of a lock are.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bytes<'a> {
+    file: &'a File,
+    start: i64,
+}
+
+impl<'a> Bytes<'a> {
+    pub(super) fn of_inode(file: &'a File) -> Bytes<'a> {
+        Bytes { file, start: ANNOUNCED.start }
+    }
+
+    /// Those of a name in `directory`. Two names may have the same: then one waits for the other.
+    pub(super) fn of_name(directory: &'a File, site: &Site) -> Bytes<'a> {
+        // Even, and far from both ends.
+        let start = (litter::place(site) >> 2 << 1).cast_signed();
+        Bytes { file: directory, start }
+    }
+
+    fn breaking(self) -> Range {
+        Range { start: self.start + 1, length: 1 }
+    }
+
+    fn leaving(self) -> Range {
+        Range { start: self.start + 2, length: 1 }
+    }
+
+    pub(super) fn is_breaking(self) -> bool {
+        others_have(self.file, self.breaking())
+    }
+}
 
 /// How often one looks for what another is about to finish.
 pub(super) const LOOKS: u32 = 24;
@@ -62,7 +94,9 @@ pub(super) fn is_announced(file: &File) -> bool {
 
 /// Whether others break the lock, or wait for it where they keep the name (`baton`).
 pub(super) fn is_watched(file: &File, baton: bool) -> bool {
-    others_have(file, if baton { ANNOUNCED_OR_BREAKING } else { BREAKING })
+    let breaking = Bytes::of_inode(file).breaking();
+    let both = Range { start: ANNOUNCED.start, length: ANNOUNCED.length + breaking.length };
+    others_have(file, if baton { both } else { breaking })
 }
 
 /// A shared lock of a byte, for as long as it is there.
@@ -96,8 +130,8 @@ pub(super) struct Leaving<'a> {
 
 impl<'a> Leaving<'a> {
     /// To look for a breaker is the next thing to do.
-    pub(super) fn begin(file: &'a File) -> Leaving<'a> {
-        Leaving { _flag: Flag::set(file, LEAVING) }
+    pub(super) fn begin(bytes: Bytes<'a>) -> Leaving<'a> {
+        Leaving { _flag: Flag::set(bytes.file, bytes.leaving()) }
     }
 }
 
@@ -109,9 +143,9 @@ pub(super) struct Breaking<'a> {
 
 impl<'a> Breaking<'a> {
     /// `None` when an owner is leaving, and does not come to an end.
-    pub(super) fn begin(file: &'a File) -> Option<Breaking<'a>> {
-        let breaking = Breaking { _flag: Flag::set(file, BREAKING) };
-        ends(|| others_have(file, LEAVING)).then_some(breaking)
+    pub(super) fn begin(bytes: Bytes<'a>) -> Option<Breaking<'a>> {
+        let breaking = Breaking { _flag: Flag::set(bytes.file, bytes.breaking()) };
+        ends(|| others_have(bytes.file, bytes.leaving())).then_some(breaking)
     }
 }
 
@@ -119,7 +153,7 @@ impl<'a> Breaking<'a> {
 /// writer the owner: the path names it, and nobody is about to take the name away. `None` when
 /// a breaker is, and does not come to an end.
 pub(super) fn outlasts(site: &Site, file: &File) -> io::Result<Option<bool>> {
-    if !ends(|| others_have(file, BREAKING)) {
+    if !ends(|| Bytes::of_inode(file).is_breaking()) {
         return Ok(None);
     }
     recover::still_names(site, file).map(Some)

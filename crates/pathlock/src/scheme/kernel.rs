@@ -31,7 +31,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::baton::{kernel_held, kernel_owner};
-use super::breaking::{self, ANNOUNCED, Breaking, is_announced};
+use super::breaking::{self, ANNOUNCED, Breaking, Bytes, is_announced};
 use super::{Attempt, Busy, Hold, Lost, Queue, QueueKey, Request, Waiter};
 use crate::error::{FailureReason, Obstacle};
 use crate::mode::{Mode, Recovery};
@@ -168,11 +168,12 @@ fn settle_locked(
     let record = target.record()?;
     if let Record::Owned(..) = record {
         match recover::under_lock(&record) {
-            Verdict::Held(status) => return Ok(Some(Attempt::Busy(Busy { status, waiter: Waiter::Change }))),
-            Verdict::Stale(status) if request.recovery == Recovery::Never => {
-                return Ok(Some(Attempt::Busy(Busy { status, waiter: Waiter::Change })));
+            Verdict::Stale(_) if request.recovery == Recovery::ProvenDead => {}
+            Verdict::Held(status) | Verdict::Stale(status) => {
+                let current = recover::still_names(request.site, &target.file)?;
+                return Ok(current.then(|| Attempt::Busy(Busy { status, waiter: Waiter::Change })));
             }
-            Verdict::Stale(_) | Verdict::Free | Verdict::NotALock(_) => {}
+            Verdict::Free | Verdict::NotALock(_) => {}
         }
     }
     let ours = matches!(record, Record::Owned(..) | Record::Free(_) | Record::Empty);
@@ -234,7 +235,7 @@ pub(super) fn remove(lock: impl KernelLock, site: &Site, seen: &Status) -> Resul
     }
     let _breaker = Breaker::wait(site)?;
     let _breaking = match site.filesystem()? {
-        Filesystem::Local => match Breaking::begin(&target.file) {
+        Filesystem::Local => match Breaking::begin(Bytes::of_inode(&target.file)) {
             None => return Ok(false),
             breaking => breaking,
         },

@@ -7,7 +7,8 @@
 //! if the name exists. A target is never used twice: it has the owner's pid, start time and a
 //! serial number. It is removed by its owner, or by the one process that is the
 //! [`Breaker`] and has, inside of that, read a target whose owner is proven dead. A dead owner
-//! removes nothing, breakers are serialised: so what a breaker removes is what it has read.
+//! removes nothing, breakers are serialised: so what a breaker removes is what it has read. How a
+//! break by a person's order and a living owner are kept apart is in the module `breaking`.
 //!
 //! # Crash points
 //!
@@ -18,9 +19,11 @@
 //! A link has no inode that could be locked, so there is no queue and no kernel evidence: an owner
 //! in another pid namespace can't be judged, and waiters watch for the name to go.
 
+use std::fs::File;
 use std::io;
 use std::path::Path;
 
+use super::breaking::{Breaking, Bytes, Leaving};
 use super::{Attempt, Busy, Hold, Lost, Request, Scheme, Waiter};
 use crate::error::Obstacle;
 use crate::litter;
@@ -47,14 +50,16 @@ impl Scheme for Symlink {
         // Each turn is another's progress: a link that was there is gone.
         loop {
             match sys::make_symlink(&mine, site.lock_file()) {
-                Ok(()) => return Ok(held(request, mine)),
+                Ok(()) => return Ok(held(request, mine, filesystem)),
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(error.into()),
             }
             let target = match read(site)? {
                 Target::Absent => continue,
                 // A server whose first reply was lost reports that the name exists, to its winner.
-                Target::Link(target) if target == mine.as_bytes() => return Ok(held(request, mine)),
+                Target::Link(target) if target == mine.as_bytes() => {
+                    return Ok(held(request, mine, filesystem));
+                }
                 Target::Link(target) => target,
                 Target::Other => {
                     let status = Status::new(
@@ -105,12 +110,36 @@ impl Scheme for Symlink {
                 "it is not a symbolic link, and is left as it is: name the scheme that made it, or remove it yourself",
             )),
             Target::Link(target) if seen.seen != Seen::Target(target.clone()) => Ok(false),
-            Target::Link(target) => {
-                let _breaker = Breaker::wait(site)?;
-                let is_it = |aside: &Path| Ok(read_at(aside)?.is_link_to(&target));
-                Ok(litter::remove_if(site, &Owner::current(None), is_it)?)
-            }
+            Target::Link(target) => Ok(remove_link(site, &target, site.filesystem()?)?),
         }
+    }
+}
+
+fn remove_link(site: &Site, target: &[u8], filesystem: Filesystem) -> io::Result<bool> {
+    let _breaker = Breaker::wait(site)?;
+    let directory = open_directory(site, filesystem);
+    let bytes = directory.as_ref().map(|directory| Bytes::of_name(directory, site));
+    let _breaking = match bytes.map(Breaking::begin) {
+        // Its owner is releasing it.
+        Some(None) => return Ok(false),
+        breaking => breaking,
+    };
+    if bytes.is_some() && matches!(Record::parse_target(target), Record::Owned(..)) {
+        let is_it = read(site)?.is_link_to(target);
+        if is_it {
+            sys::remove_name(site.lock_file())?;
+        }
+        return Ok(is_it);
+    }
+    let is_it = |aside: &Path| Ok(read_at(aside)?.is_link_to(target));
+    litter::remove_if(site, &Owner::current(None), is_it)
+}
+
+/// The directory whose bytes stand for the link's.
+fn open_directory(site: &Site, filesystem: Filesystem) -> Option<File> {
+    match filesystem {
+        Filesystem::Local => sys::open_directory(site.directory()).ok(),
+        Filesystem::Remote => None,
     }
 }
 
@@ -159,8 +188,9 @@ fn busy(status: Status, filesystem: Filesystem) -> Attempt {
     Attempt::Busy(Busy { status, waiter })
 }
 
-fn held(request: &Request<'_>, target: String) -> Attempt {
-    Attempt::Held(Box::new(SymlinkHold { site: request.site.clone(), owner: request.owner.clone(), target }))
+fn held(request: &Request<'_>, target: String, filesystem: Filesystem) -> Attempt {
+    let (site, owner) = (request.site.clone(), request.owner.clone());
+    Attempt::Held(Box::new(SymlinkHold { site, owner, target, filesystem }))
 }
 
 #[derive(Debug)]
@@ -168,6 +198,7 @@ struct SymlinkHold {
     site: Site,
     owner: Owner,
     target: String,
+    filesystem: Filesystem,
 }
 
 impl SymlinkHold {
@@ -187,14 +218,19 @@ impl Hold for SymlinkHold {
     }
 
     fn release(&mut self) -> Result<(), Lost> {
-        match self.check() {
-            Err(Lost::Gone | Lost::Taken(_)) => {
-                // A breaker may have taken it aside to look, and may give it back: after that.
-                let _breaker = Breaker::wait(&self.site)?;
-                self.check()?;
-            }
-            result => result?,
-        }
+        let directory = open_directory(&self.site, self.filesystem);
+        let bytes = directory.as_ref().map(|directory| Bytes::of_name(directory, &self.site));
+        let mut leaving = bytes.map(Leaving::begin);
+        let breaking = bytes.is_some_and(Bytes::is_breaking);
+        let _breaker = if breaking || self.check().is_err() {
+            // After it: it waits for us as well, and may have taken the name aside to look.
+            leaving.take();
+            let breaker = Breaker::wait(&self.site)?;
+            self.check()?;
+            breaker
+        } else {
+            None
+        };
         match sys::remove_name(self.site.lock_file()) {
             // A server whose first reply was lost says so of what it has removed.
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
@@ -207,6 +243,7 @@ impl Hold for SymlinkHold {
     }
 
     fn adopt(&mut self, owner: Owner) -> io::Result<()> {
+        let _breaker = Breaker::wait(&self.site)?;
         if self.check().is_err() {
             return Err(io::ErrorKind::NotFound.into());
         }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::{Form, Place};
 use crate::owner::{Mark, Owner, Record};
 use crate::recover;
-use crate::scheme::breaking::{self, Leaving};
+use crate::scheme::breaking::{self, Bytes, Leaving};
 use crate::scheme::{Hold, Lost};
 use crate::site::Site;
 use crate::sys;
@@ -52,9 +52,9 @@ impl<F: Form> BatonHold<F> {
         }
     }
 
-    /// Before the look at the name that is to be removed.
+    /// Before the looks for a breaker and, after that, at the name that is to be removed.
     fn leave<'a>(&self, place: &'a Place) -> Option<Leaving<'a>> {
-        self.owner.kernel.then(|| Leaving::begin(&place.inode))
+        self.owner.kernel.then(|| Leaving::begin(Bytes::of_inode(&place.inode)))
     }
 
     /// Whether the record in the inode is ours.
@@ -64,13 +64,14 @@ impl<F: Form> BatonHold<F> {
         owner.is_some_and(|owner| owner.is_same(&self.owner))
     }
 
-    /// Lets go of a lock that is ours.
+    /// Lets go, if the lock is ours; `leaving` where breakers respect that.
     fn pass_on(&self, place: &Place, leaving: Option<Leaving<'_>>) -> Result<(), Lost> {
         let now = sys::monotonic_ms();
         let mark = if self.mark.passed == 0 { Mark { passed: now } } else { self.mark };
         let free = || place.write(self.form, &Record::free(mark));
         let fresh = now.saturating_sub(mark.passed) < LONGEST_PASSED_ON;
         let watched = leaving.is_some() && breaking::is_watched(&place.inode, F::BATON && fresh);
+        self.check(place)?;
         if watched && free().is_ok() {
             drop(leaving);
             place.let_go(self.form, &self.site, &self.owner);
@@ -93,8 +94,9 @@ impl<F: Form> BatonHold<F> {
         match self.form.open(self.site.lock_file()) {
             Ok(super::Found::Place(place)) => {
                 let leaving = self.leave(&place);
+                let breaking = leaving.is_some() && breaking::is_watched(&place.inode, false);
                 self.check(&place)?;
-                if leaving.is_none() || !breaking::is_watched(&place.inode, false) {
+                if !breaking {
                     return Ok(self.form.remove(&self.site, &place, &self.owner)?);
                 }
                 drop(leaving);
@@ -127,9 +129,8 @@ impl<F: Form> Hold for BatonHold<F> {
             }
             return self.release_by_name();
         }
-        let leaving = self.leave(&place);
-        match self.check(&place) {
-            Ok(()) => self.pass_on(&place, leaving),
+        match self.pass_on(&place, self.leave(&place)) {
+            Ok(()) => Ok(()),
             // A child has adopted it and shares our open file: unlocking it would unlock theirs.
             Err(Lost::Taken(Some(owner)))
                 if recover::still_names(&self.site, &place.inode).unwrap_or(false) =>
@@ -137,8 +138,8 @@ impl<F: Form> Hold for BatonHold<F> {
                 Err(Lost::Taken(Some(owner)))
             }
             Err(lost) => {
-                // A breaker that has taken the name aside to look may yet give it back: it must not
-                // come back with the record of one that holds nothing.
+                // Somebody may have taken the name aside, and give it back: it must not come back with
+                // the record of one that holds nothing.
                 if self.wrote(&place) {
                     let _ = place.write(self.form, &Record::free(self.mark));
                 }
