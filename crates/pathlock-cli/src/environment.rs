@@ -16,6 +16,9 @@ use std::process::Command;
 
 use pathlock::{AnyLockFile, Guard, Mode, Owner};
 
+use crate::exit::{self, Failure};
+use crate::say::shown;
+
 /// Tells `command` which locks it runs under.
 pub(crate) fn describe(command: &mut Command, locks: &[AnyLockFile], guards: &[Guard], mode: Mode) {
     if let Some(first) = locks.first() {
@@ -40,6 +43,16 @@ pub(crate) fn is_held_by_ancestor(lock_file: &Path, owner: Option<&Owner>) -> bo
     held()
         .into_iter()
         .any(|(file, by)| file == ours && (by.is_empty() || pid.as_ref().is_none_or(|pid| *pid == by)))
+}
+
+/// Why a wait for such a lock is refused.
+pub(crate) fn never_ends(path: &Path) -> Failure {
+    let message = format!(
+        "{} is already held by this command's own ancestor (PATHLOCK_HELD): waiting would never end. \
+         What runs under a lock need not wait for it",
+        shown(path),
+    );
+    Failure::new(exit::BUSY, message)
 }
 
 /// The lock files held around us, each with the pid of its holder; empty where that is not told.

@@ -89,6 +89,11 @@ pub(crate) fn of_parsing(mut error: clap::Error) -> i32 {
         let tip = "put `--` before the command: pathlock run PATH -- CMD".into();
         error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip]));
     }
+    // What comes after `--` is the command's own.
+    let json = std::env::args_os().take_while(|word| word != "--").any(|word| word == "--json");
+    if json && error.use_stderr() {
+        return Failure::new(USAGE, error.render().to_string().trim_end()).tell(true);
+    }
     // Where even stderr is closed there is nobody left to tell.
     let _ = error.print();
     if error.use_stderr() { USAGE } else { SUCCESS }

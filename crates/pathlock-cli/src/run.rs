@@ -111,7 +111,7 @@ fn acquire(
         let (cancel_on_signal, quiet) = (signals.canceller(token.clone()), args.telling.quiet);
         move |event: &WaitEvent<'_>| {
             let obstacle = if environment::is_held_by_ancestor(event.lock_file, event.owner) {
-                Some(never_ends(event.path))
+                Some(environment::never_ends(event.path))
             } else {
                 cancel_on_signal().err().map(|error| cannot_prepare("wait", &error))
             };
@@ -140,7 +140,7 @@ fn acquire(
         (LockError::AlreadyLocked(busy), _)
             if environment::is_held_by_ancestor(busy.lock_file(), busy.owner()) =>
         {
-            never_ends(busy.path())
+            environment::never_ends(busy.path())
         }
         (LockError::LockFailed(failure), _) if failure.reason() == FailureReason::WouldDeadlock => {
             Failure::new(exit::USAGE, format_args!("one lock file is named twice, by two schemes: {error}"))
@@ -190,15 +190,6 @@ fn start(args: &Run, locks: &[AnyLockFile], guards: &[Guard]) -> Result<io::Resu
         handed.map_err(|error| cannot_prepare("hand the lock to the command", &error))?;
     }
     Ok(command.spawn())
-}
-
-fn never_ends(path: &Path) -> Failure {
-    let message = format!(
-        "{} is already held by this command's own ancestor (PATHLOCK_HELD): waiting would never end. \
-         What runs under a lock needs no `pathlock run` of its own for it",
-        shown(path),
-    );
-    Failure::new(exit::BUSY, message)
 }
 
 /// Releases the locks, and tells whether all were held to the end.

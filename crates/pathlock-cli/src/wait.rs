@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::args::Wait;
+use crate::environment;
 use crate::exit::{self, Failure};
 use crate::json::{self, Event};
 use crate::say::{say, shown, tell};
@@ -19,6 +20,13 @@ pub(crate) fn wait(args: &Wait) -> Result<i32, Failure> {
     let waiting = Arc::new(Waiting::new(voice, args.patience.timeout()));
     let hear = Arc::clone(&waiting);
     let lock = args.how.open(&args.path).on_wait(move |event| hear.hear(event));
+    // A look that fails tells nothing: the wait will say why.
+    if let Ok(status) = lock.status()
+        && status.is_locked()
+        && environment::is_held_by_ancestor(lock.lock_file(), status.owner())
+    {
+        return Err(environment::never_ends(lock.path()));
+    }
     let began = Instant::now();
     let result = lock.wait_free(args.patience.timeout());
     let waited = waiting.end();

@@ -344,6 +344,11 @@ impl<S: Scheme> Lock<S> {
         site.key().map_err(|obstacle| failed(&site, obstacle))
     }
 
+    /// Whether `other`, on the same lock file, is acquired when this is.
+    pub(crate) fn is_twin(&self, other: &Lock<S>) -> bool {
+        self.scheme.name() == other.scheme.name() && self.options.mode == other.options.mode
+    }
+
     fn site(&self) -> Result<Site, LockError> {
         let wrong = |obstacle| {
             LockError::LockFailed(Box::new(Failure {

@@ -9,8 +9,8 @@ use crate::scheme::Scheme;
 /// Acquires all of `locks`, or none, within `timeout` for all of them together.
 ///
 /// They are acquired in one order, by directory and name, whatever order they are given in: two
-/// callers that want overlapping sets don't deadlock. One that is given twice is acquired once. The
-/// guards are in that order.
+/// callers that want overlapping sets don't deadlock. One that is given twice is acquired once; by two
+/// schemes or in two modes it is refused. The guards are in that order.
 ///
 /// # Errors
 /// As [`Lock::acquire`], for the first that is not acquired; those before it are released.
@@ -34,7 +34,7 @@ pub fn acquire_all<'a, S: Scheme + 'a>(
         ordered.push((lock.order()?, lock));
     }
     ordered.sort_by(|(one, _), (other, _)| one.cmp(other));
-    ordered.dedup_by(|(one, _), (other, _)| one == other);
+    ordered.dedup_by(|(key, lock), (before, other)| key == before && lock.is_twin(other));
     ordered.into_iter().map(|(_, lock)| lock.acquire_until(deadline)).collect()
 }
 

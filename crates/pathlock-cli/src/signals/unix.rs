@@ -105,6 +105,7 @@ impl Signals {
                 }
             }
         }
+        ending.end_the_rest();
         Ok((child.wait()?, ending.too_long))
     }
 }
@@ -156,6 +157,14 @@ impl Ending {
         };
         if signal == SIGTERM && self.kill_at.is_none() {
             self.kill_at = self.limits.kill_after.and_then(|time| Instant::now().checked_add(time));
+        }
+    }
+
+    /// Before the command is reaped, while the group's number is its own: what it has started, and what has
+    /// not ended with it, is killed if it was to be.
+    fn end_the_rest(&mut self) {
+        if self.kill_at.take().is_some() {
+            self.pass_on(SIGKILL);
         }
     }
 

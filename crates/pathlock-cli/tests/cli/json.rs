@@ -145,3 +145,16 @@ fn an_error_of_one_path_is_json_beside_the_answer_about_the_next() {
     let error = json(&status.stderr).remove(0);
     assert_eq!((&error["event"], &error["code"]), (&"error".into(), &73.into()), "{error}");
 }
+
+#[test]
+fn a_mistake_in_the_arguments_is_an_object_too() {
+    let world = World::new();
+    let ran = world.run(&["run", "--json", "-w", "soon", "job", "--", "true"]);
+    assert_eq!(ran.code, 64);
+    let event = json(&ran.stderr).remove(0);
+    assert_eq!((&event["event"], &event["code"]), (&Value::from("error"), &Value::from(64)), "{event}");
+    assert!(event["message"].as_str().is_some_and(|message| message.contains("soon")), "{event}");
+    // The command's own words are not ours.
+    let plain = world.run(&["run", "-w", "soon", "job", "--", "true", "--json"]);
+    assert!(plain.stderr.starts_with("error: "), "{}", plain.stderr);
+}

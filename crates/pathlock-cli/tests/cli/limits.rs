@@ -96,3 +96,16 @@ fn the_lock_is_held_until_a_stubborn_command_is_dead() {
     assert_eq!((next.code, next.stdout.as_str()), (75, ""), "it runs on without --kill-after");
     assert_eq!(running.end().code, 124, "its stdin is closed");
 }
+
+#[test]
+fn what_the_command_leaves_in_its_group_is_killed_with_kill_after() {
+    let world = World::new();
+    // The child in the background ignores TERM; the shell does not, and ends.
+    let line = "exec 3<&0; (trap '' TERM; echo ready; exec cat <&3) & wait";
+    let run = world.pathlock(["run", "--kill-after", "1h", "job", "--", "sh", "-c", line]);
+    let mut running = Running::start(run);
+    assert_eq!(running.read_line(), "ready");
+    running.signal(Signal::TERM);
+    // Its pipes are closed when all are gone.
+    assert_eq!(running.end_by_itself().code, 143);
+}

@@ -118,3 +118,14 @@ fn schemes_can_be_mixed() {
     assert_eq!(holder.end().code, 0);
     assert_eq!(world.files(), ["b.lock"], "only the file of flock stays");
 }
+
+#[test]
+fn one_path_by_two_schemes_is_refused() {
+    for (one, other) in [("link:job", "mkdir:job"), ("flock:job", "ofd:job")] {
+        let world = World::new();
+        let ran = world.run(&["run", one, other, "--", "echo", "ran"]);
+        assert_eq!((ran.code, ran.stdout.as_str()), (64, ""), "{one} {other}: {}", ran.stderr);
+        assert!(ran.stderr.contains("named twice, by two schemes"), "{}", ran.stderr);
+        assert_eq!(world.code(&["run", "-n", one, "--", "true"]), 0, "the first was left held");
+    }
+}

@@ -140,3 +140,15 @@ fn a_signal_ends_it_as_it_ends_any_program() {
     assert_eq!(waiter.wait().signal(), Some(15));
     assert_eq!(holder.end().code, 0);
 }
+
+#[test]
+fn it_is_refused_under_the_lock_itself() {
+    for scheme in SCHEMES {
+        let world = World::new();
+        let program = env!("CARGO_BIN_EXE_pathlock");
+        let nested = ["run", "--scheme", scheme, "job", "--", program, "wait", "--scheme", scheme, "job"];
+        let ran = world.run(&nested);
+        assert_eq!(ran.code, 75, "{scheme}: {}", ran.stderr);
+        assert!(ran.stderr.contains("waiting would never end"), "{scheme}: {}", ran.stderr);
+    }
+}
