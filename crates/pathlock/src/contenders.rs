@@ -1,6 +1,6 @@
 //! Who has a lock's file open for it: what the kernel itself says, whatever a record says.
 
-use crate::scheme::ANNOUNCED;
+use crate::scheme::WAITING;
 use crate::sys;
 
 /// A process that holds a lock, or waits for one, as the kernel shows it.
@@ -52,7 +52,7 @@ impl Contenders {
 
 /// Who contends for the inode's lock of this kind.
 pub(crate) fn of(inode: sys::FileId, ranged: bool) -> Contenders {
-    let mut found = sys::contenders(inode, ranged, ANNOUNCED);
+    let mut found = sys::contenders(inode, ranged, WAITING);
     for list in [&mut found.holders, &mut found.waiters] {
         list.sort();
         list.dedup();

@@ -36,7 +36,7 @@ mod ofd;
 mod pid;
 mod symlink;
 
-pub(crate) use breaking::ANNOUNCED;
+pub(crate) use breaking::WAITING;
 pub use flock::Flock;
 pub use link::Link;
 pub use mkdir::Mkdir;

@@ -89,6 +89,37 @@ fn no_writer_meets_anybody() {
 }
 
 #[test]
+fn neither_readers_nor_writers_starve() {
+    const TURNS: usize = 50;
+    for place in places(&SHARED) {
+        for many in [Mode::Shared, Mode::Exclusive] {
+            let lock = |mode| match mode {
+                Mode::Shared => place.lock().shared(),
+                Mode::Exclusive => place.lock(),
+            };
+            let (done, turns) = (AtomicBool::new(false), AtomicU64::new(0));
+            thread::scope(|scope| {
+                for _ in 0..4 {
+                    scope.spawn(|| {
+                        while !done.load(SeqCst) {
+                            let _guard = lock(many).acquire().expect("its turn comes");
+                            turns.fetch_add(1, SeqCst);
+                            // Readers overlap: there is hardly a moment without one.
+                            (0..50).for_each(|_| thread::yield_now());
+                        }
+                    });
+                }
+                let one = if many == Mode::Shared { Mode::Exclusive } else { Mode::Shared };
+                let served = (0..TURNS).take_while(|_| lock(one).acquire_within(PATIENCE).is_ok()).count();
+                done.store(true, SeqCst);
+                assert_eq!(served, TURNS, "{place}: {one:?} starves among {many:?}");
+            });
+            println!("{place}: {TURNS} turns of one, and {turns:?} of four that are {many:?}");
+        }
+    }
+}
+
+#[test]
 fn schemes_without_shared_locks_say_which_have_them() {
     for place in places(&NOT_SHARED) {
         let error = place.lock().shared().try_acquire().expect_err("it can't be shared");

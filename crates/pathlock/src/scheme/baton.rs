@@ -388,7 +388,9 @@ fn status_of(
         Verdict::NotALock(what) => Status::new(State::Unknown, None, what),
     };
     // A releaser that found the inode taken, by our look at it, has left its mark to us.
-    if status.state() == State::Free && !place.is_announced() && sys::lock_try(&place.inode, Mode::Exclusive)?
+    if status.state() == State::Free
+        && !place.is_watched(form)
+        && sys::lock_try(&place.inode, Mode::Exclusive)?
     {
         place.let_go(form, site, &Owner::current(None));
     }

@@ -6,7 +6,7 @@
 //! kernel takes it back from one that dies. The bytes are the inode's; a symbolic link has none that
 //! could be locked, and has bytes of its directory, by a digest of its name.
 //!
-//! - A *waiter* has [`ANNOUNCED`].
+//! - A *waiter* has [`ANNOUNCED`] (and see the module `kernel::queue`).
 //! - A *breaker* has the next byte from before its look until after the removal ([`Breaking`]).
 //!   Breakers are serialised by [`Breaker`](crate::recover::Breaker).
 //! - Who takes the name away on release has the one after, from before its look at the name
@@ -44,8 +44,22 @@ use crate::recover;
 use crate::site::Site;
 use crate::sys::{self, Range};
 
-/// The byte that waiters share a lock of: far beyond what anybody writes.
-pub(crate) const ANNOUNCED: Range = Range { start: i64::MAX - 0x10, length: 1 };
+/// Where the bytes of an inode begin: far beyond what anybody writes.
+const START: i64 = i64::MAX - 0x10;
+/// Readers that wait.
+pub(super) const READERS: Range = Range { start: START, length: 1 };
+/// Who waits and is to be respected: all waiters of a lock that has no readers, writers of one that has.
+pub(super) const ANNOUNCED: Range = Range { start: START + 1, length: 1 };
+/// Writers that wait for readers to have had their turn.
+pub(super) const STAGED: Range = Range { start: START + 2, length: 1 };
+/// All who wait. No byte before these stands for anything but the lock.
+pub(crate) const WAITING: Range = Range { start: START, length: 3 };
+/// A breaker comes after those who wait, and who leaves after that.
+const BREAKING: i64 = WAITING.length;
+const LEAVING: i64 = BREAKING + 1;
+
+/// How often one looks for what another is about to finish.
+pub(super) const LOOKS: u32 = 24;
 
 /// Where the bytes of a lock are.
 #[derive(Debug, Clone, Copy)]
@@ -56,22 +70,22 @@ pub(super) struct Bytes<'a> {
 
 impl<'a> Bytes<'a> {
     pub(super) fn of_inode(file: &'a File) -> Bytes<'a> {
-        Bytes { file, start: ANNOUNCED.start }
+        Bytes { file, start: START }
     }
 
     /// Those of a name in `directory`. Two names may have the same: then one waits for the other.
     pub(super) fn of_name(directory: &'a File, site: &Site) -> Bytes<'a> {
-        // Even, and far from both ends.
-        let start = (litter::place(site) >> 2 << 1).cast_signed();
+        // Far from the end, and no two overlap but wholly.
+        let start = (litter::place(site) >> 4 << 3).cast_signed();
         Bytes { file: directory, start }
     }
 
     fn breaking(self) -> Range {
-        Range { start: self.start + 1, length: 1 }
+        Range { start: self.start + BREAKING, length: 1 }
     }
 
     fn leaving(self) -> Range {
-        Range { start: self.start + 2, length: 1 }
+        Range { start: self.start + LEAVING, length: 1 }
     }
 
     pub(super) fn is_breaking(self) -> bool {
@@ -79,11 +93,8 @@ impl<'a> Bytes<'a> {
     }
 }
 
-/// How often one looks for what another is about to finish.
-pub(super) const LOOKS: u32 = 24;
-
 /// Where the system can't say, nobody has it.
-fn others_have(file: &File, bytes: Range) -> bool {
+pub(super) fn others_have(file: &File, bytes: Range) -> bool {
     sys::range_held_as(file, bytes).is_ok_and(|mode| mode.is_some())
 }
 
@@ -95,7 +106,7 @@ pub(super) fn is_announced(file: &File) -> bool {
 /// Whether others break the lock, or wait for it where they keep the name (`baton`).
 pub(super) fn is_watched(file: &File, baton: bool) -> bool {
     let breaking = Bytes::of_inode(file).breaking();
-    let both = Range { start: ANNOUNCED.start, length: ANNOUNCED.length + breaking.length };
+    let both = Range { start: ANNOUNCED.start, length: breaking.start + breaking.length - ANNOUNCED.start };
     others_have(file, if baton { both } else { breaking })
 }
 

@@ -22,7 +22,8 @@
 //!
 //! Waiters sit in the kernel's queue, and announce themselves by a shared lock of a far byte: a
 //! contender that would wait joins the queue behind them, and gives way to one that has been woken
-//! and does not run yet (see [`Queue::give_way`]).
+//! and does not run yet (see [`Queue::give_way`](super::Queue::give_way)). That neither readers nor
+//! writers starve is the business of the module `queue`.
 
 use std::fmt;
 use std::fs::File;
@@ -31,8 +32,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::baton::{kernel_held, kernel_owner};
-use super::breaking::{self, ANNOUNCED, Breaking, Bytes, is_announced};
-use super::{Attempt, Busy, Hold, Lost, Queue, QueueKey, Request, Waiter};
+use super::breaking::{self, Breaking, Bytes};
+use super::{Attempt, Busy, Hold, Lost, Request, Waiter};
 use crate::error::{FailureReason, Obstacle};
 use crate::mode::{Mode, Recovery};
 use crate::owner::{MAX_READ, Mark, Owner, Record};
@@ -40,6 +41,11 @@ use crate::recover::{self, Breaker, Verdict};
 use crate::site::Site;
 use crate::status::{Seen, State, Status};
 use crate::sys::{self, FileId, Filesystem, Kind};
+
+mod queue;
+
+pub(super) use queue::{Courtesy, give_way};
+use queue::{KernelQueue, is_behind};
 
 /// What flock and ofd differ in.
 pub(crate) trait KernelLock: fmt::Debug + Copy + Send + Sync + 'static {
@@ -125,7 +131,8 @@ pub(super) fn attempt<K: KernelLock>(lock: K, request: &Request<'_>) -> Result<A
             // A blocking wait is polled by the client there, and can't be ended.
             _ => Waiter::Backoff,
         };
-        let behind = request.waits && filesystem == Filesystem::Local && is_announced(&target.file);
+        let queues = request.waits && filesystem == Filesystem::Local;
+        let behind = queues && is_behind(&target.file, request.mode);
         if behind || !lock.try_lock(&target.file, request.mode)? {
             let held_as = lock.held_as(&target.file)?.unwrap_or_default();
             let waiter = queue();
@@ -352,75 +359,5 @@ impl<K: KernelLock> Hold for KernelHold<K> {
 
     fn open_file(&self) -> Option<&File> {
         self.target.as_ref().map(|target| &target.file)
-    }
-}
-
-/// Gives `lock` back if it was there for the asking while others are announced; says whether.
-pub(super) fn give_way(lock: impl KernelLock, file: &File, mode: Mode) -> io::Result<bool> {
-    if !lock.try_lock(file, mode)? || !is_announced(file) {
-        return Ok(false);
-    }
-    lock.unlock(file)?;
-    Ok(true)
-}
-
-#[derive(Debug)]
-struct KernelQueue<K> {
-    lock: K,
-    mode: Mode,
-    site: Site,
-    target: Arc<Target>,
-}
-
-impl<K: KernelLock> KernelQueue<K> {
-    fn waiter(lock: K, request: &Request<'_>, target: &Arc<Target>) -> Waiter {
-        let queue =
-            KernelQueue { lock, mode: request.mode, site: request.site.clone(), target: Arc::clone(target) };
-        queue.join();
-        Waiter::queue(queue)
-    }
-}
-
-impl<K: KernelLock> Queue for KernelQueue<K> {
-    fn key(&self) -> QueueKey {
-        QueueKey { inode: self.target.id, ranged: !K::READ_ONLY, mode: self.mode }
-    }
-
-    fn join(&self) {
-        // Where it fails, a newcomer may overtake us: no more than that.
-        let _ = sys::range_try(&self.target.file, ANNOUNCED, Mode::Shared);
-    }
-
-    fn give_way(&self) -> io::Result<bool> {
-        give_way(self.lock, &self.target.file, self.mode)
-    }
-
-    fn block(&self) -> io::Result<()> {
-        self.lock.wait(&self.target.file, self.mode)
-    }
-
-    fn claim(&self, request: &Request<'_>) -> Result<Option<Attempt>, Obstacle> {
-        let _ = sys::range_unlock(&self.target.file, ANNOUNCED);
-        settle(self.lock, request, &self.target, Filesystem::Local)
-    }
-
-    fn look(&self) -> Option<Status> {
-        let current = recover::still_names(&self.site, &self.target.file).unwrap_or(false);
-        // Through another open file: a look through ours could give up what `block` has just won.
-        let other = open(self.site.lock_file()).ok().flatten();
-        let held_as = other.and_then(|other| self.lock.held_as(&other.file).ok().flatten());
-        current.then(|| held_status(&self.target, held_as.unwrap_or_default()))
-    }
-
-    fn has_turn(&self) -> io::Result<bool> {
-        self.lock.try_lock(&self.target.file, self.mode)
-    }
-
-    fn leave(&self) {
-        let _ = sys::range_unlock(&self.target.file, ANNOUNCED);
-        // The same open file as in `block`: this succeeds when that has, or when the lock is free.
-        if self.lock.try_lock(&self.target.file, self.mode).unwrap_or(false) {
-            let _ = self.lock.unlock(&self.target.file);
-        }
     }
 }

@@ -5,7 +5,7 @@
 use std::fs::File;
 use std::io;
 
-use super::breaking::ANNOUNCED;
+use super::breaking::WAITING;
 use super::kernel::{self, KernelLock};
 use super::{Attempt, Request, Scheme};
 use crate::error::Obstacle;
@@ -39,7 +39,7 @@ impl Scheme for Ofd {
 
 /// Everything below the byte that waiters announce themselves on: whatever part of the file
 /// another program locks, it meets this.
-const LOCK: Range = Range { start: 0, length: ANNOUNCED.start };
+const LOCK: Range = Range { start: 0, length: WAITING.start };
 
 #[derive(Debug, Clone, Copy)]
 struct Bytes;

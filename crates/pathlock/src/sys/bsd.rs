@@ -223,7 +223,7 @@ pub(crate) fn die_with_parent(_command: &mut Command) -> io::Result<()> {
 }
 
 /// Not shown by this system.
-pub(crate) fn contenders(_inode: FileId, _ranged: bool, _announced: Range) -> Contenders {
+pub(crate) fn contenders(_inode: FileId, _ranged: bool, _waiting: Range) -> Contenders {
     Contenders::default()
 }
 

@@ -173,7 +173,7 @@ pub(crate) fn is_still(_file: &File, _id: FileId) -> bool {
 pub(crate) fn abandon(_file: File) {}
 
 /// Not shown by this system.
-pub(crate) fn contenders(_inode: FileId, _ranged: bool, _announced: Range) -> Contenders {
+pub(crate) fn contenders(_inode: FileId, _ranged: bool, _waiting: Range) -> Contenders {
     Contenders::default()
 }
 

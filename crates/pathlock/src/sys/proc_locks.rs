@@ -14,12 +14,12 @@ use super::{FileId, Range};
 use crate::contenders::{Contender, Contenders};
 
 /// Everything that can be seen of who contends for the inode's `flock(2)` lock or, if `ranged`, for
-/// the locks of its bytes. Who waits has `announced` locked.
-pub(crate) fn contenders(inode: FileId, ranged: bool, announced: Range) -> Contenders {
+/// the locks of its bytes. Who waits has one of the bytes `waiting` locked.
+pub(crate) fn contenders(inode: FileId, ranged: bool, waiting: Range) -> Contenders {
     let mut found = Contenders::default();
     let kinds: &[&str] = if ranged { &["OFDLCK", "POSIX"] } else { &["FLOCK"] };
     for pid in pids() {
-        let (holds, waits) = stands(pid, inode, kinds, announced);
+        let (holds, waits) = stands(pid, inode, kinds, waiting);
         if holds {
             found.holders.push(contender(pid));
         }
@@ -59,7 +59,8 @@ fn contender(pid: u32) -> Contender {
 }
 
 /// Whether an open file of this process has the inode's lock, and whether one is announced for it.
-fn stands(pid: u32, inode: FileId, kinds: &[&str], announced: Range) -> (bool, bool) {
+fn stands(pid: u32, inode: FileId, kinds: &[&str], waiting: Range) -> (bool, bool) {
+    let bytes = waiting.start..waiting.start + waiting.length;
     let (mut holds, mut waits) = (false, false);
     let Ok(entries) = fs::read_dir(format!("/proc/{pid}/fd")) else { return (false, false) };
     for entry in entries.flatten() {
@@ -72,8 +73,8 @@ fn stands(pid: u32, inode: FileId, kinds: &[&str], announced: Range) -> (bool, b
         let text = fs::read_to_string(format!("/proc/{pid}/fdinfo/{}", name.display())).unwrap_or_default();
         for line in text.lines().filter_map(|line| line.strip_prefix("lock:")).filter_map(Line::parse) {
             // The bytes from there on are nobody's lock.
-            holds |= line.start.is_none_or(|start| start < announced.start) && kinds.contains(&line.kind);
-            waits |= line.start == Some(announced.start);
+            holds |= line.start.is_none_or(|start| start < waiting.start) && kinds.contains(&line.kind);
+            waits |= line.start.is_some_and(|start| bytes.contains(&start));
         }
     }
     (holds, waits)

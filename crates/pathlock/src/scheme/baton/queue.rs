@@ -10,7 +10,7 @@ use crate::owner::Owner;
 use crate::recover;
 use crate::scheme::breaking::ANNOUNCED;
 use crate::scheme::flock::WholeFile;
-use crate::scheme::kernel::give_way;
+use crate::scheme::kernel::{Courtesy, give_way};
 use crate::scheme::{Attempt, Queue, QueueKey, Request, Waiter};
 use crate::site::Site;
 use crate::status::Status;
@@ -55,7 +55,7 @@ impl<F: Form> Queue for BatonQueue<F> {
     }
 
     fn give_way(&self) -> io::Result<bool> {
-        give_way(WholeFile, &self.place.inode, Mode::Exclusive)
+        Ok(give_way(WholeFile, &self.place.inode, Mode::Exclusive)? == Courtesy::GaveWay)
     }
 
     fn block(&self) -> io::Result<()> {
