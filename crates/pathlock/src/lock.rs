@@ -138,9 +138,11 @@ impl<S: Scheme> Lock<S> {
     /// and ofd can be shared; with the others, acquiring fails with
     /// [`Unsupported`](FailureReason::Unsupported).
     ///
-    /// The kernel lets readers in as long as there are readers, also past a writer that waits: readers
-    /// that overlap without end keep it out. A reader writes no record, so [`owner`](Self::owner)
-    /// names none. There is no upgrade: another process's might come first.
+    /// Readers and writers that wait take turns, so that neither starve: a reader that comes while a
+    /// writer waits stands behind it, and a writer stands behind the readers that waited before it.
+    /// Readers of other programs, as `flock --shared`, know nothing of that, and readers that
+    /// [don't wait](Self::try_acquire) come in beside readers. A reader writes no record, so
+    /// [`owner`](Self::owner) names none. There is no upgrade: another process's might come first.
     #[must_use]
     pub fn shared(mut self) -> Lock<S> {
         self.options.mode = Mode::Shared;
