@@ -76,9 +76,12 @@ impl Waiting {
         };
         if !begun.line.is_hidden() {
             *begun.since.lock().unwrap_or_else(PoisonError::into_inner) = event.owner.and_then(Owner::since);
-            begun.line.set_message(describe(&path, event.owner));
+            begun.line.set_message(describe(&path, event));
         } else if first && self.voice == Voice::Plain {
-            let holder = event.owner.map(|owner| format!(", held by {owner}")).unwrap_or_default();
+            let holder = match event.owner {
+                Some(owner) => format!(", held by {owner}"),
+                None => format!(": {}", event.detail),
+            };
             let limit = self.limit().map(|limit| format!(", for at most {} s", limit.as_secs_f64()));
             say(format_args!("waiting for {path}{holder}{}", limit.unwrap_or_default()));
         }
@@ -105,8 +108,8 @@ impl Waiting {
 }
 
 /// The holder and the lock: what a narrow terminal cuts off is the path, which is known.
-fn describe(path: &str, owner: Option<&Owner>) -> String {
-    let Some(owner) = owner else { return format!("by somebody who left no record: {path}") };
+fn describe(path: &str, event: &WaitEvent) -> String {
+    let Some(owner) = event.owner else { return format!("by somebody ({}): {path}", event.detail) };
     let mut text = format!("by pid {}", owner.pid());
     if !owner.command().is_empty() {
         let command: String = owner.command().chars().take(60).collect();

@@ -18,6 +18,8 @@ pub struct WaitEvent<'a> {
     pub lock_file: &'a Path,
     /// Who holds it, where that is known.
     pub owner: Option<&'a Owner>,
+    /// What there is to see of the lock, in one clause; as [`Status::detail`](crate::Status::detail).
+    pub detail: &'a str,
     /// How long this acquisition has waited so far.
     pub waited: Duration,
     /// When it will give up; `None` means never.

@@ -311,6 +311,7 @@ impl<S: Scheme> Lock<S> {
                     path: site.path(),
                     lock_file: site.lock_file(),
                     owner: status.owner(),
+                    detail: status.detail(),
                     waited: deadline.waited(),
                     deadline: deadline.end(),
                 });
