@@ -189,6 +189,8 @@ fn what_the_command_leaves_behind_keeps_the_lock_there_and_not_here() {
             assert_eq!(running.wait().code(), Some(0));
             assert_eq!(world.is_flocked(&[], "file"), kept, "{options:?}");
             assert_eq!(running.end().code, 0);
+            // What was left ends now, and nobody has its exit to wait for but who waits for the lock.
+            assert_eq!(Finished::of(world.flock(["file", "true"])).code, 0);
         }
     }
 }
