@@ -1,10 +1,10 @@
-//! A process that runs [`crate::cycle`], perhaps under a tracer, as the test that directs it sees it.
+//! A process that runs a part of [`crate::cycle`], perhaps under a tracer, as the test that directs it sees it.
 
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 
-/// A process that acquires and releases a lock, and says how far it is.
+/// A process that acquires and releases a lock, or breaks one, and says how far it is.
 #[derive(Debug)]
 pub struct Actor {
     process: Child,
@@ -14,12 +14,19 @@ pub struct Actor {
 }
 
 impl Actor {
-    /// Starts `command`, which runs `pathlock-verify`, on the lock of `path`.
+    /// Starts `command`, which runs `pathlock-verify`, to play `part` with the lock of `path`: `cycle` or
+    /// `break`.
     ///
     /// # Errors
     /// When it can't be started.
-    pub fn start(command: &mut Command, scheme: &str, path: &Path, patience_ms: u64) -> io::Result<Actor> {
-        command.args(["cycle", "--scheme", scheme, "--path"]).arg(path);
+    pub fn start(
+        command: &mut Command,
+        part: &str,
+        scheme: &str,
+        path: &Path,
+        patience_ms: u64,
+    ) -> io::Result<Actor> {
+        command.args([part, "--scheme", scheme, "--path"]).arg(path);
         command.args(["--patience-ms", &patience_ms.to_string()]);
         let mut process =
             command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn()?;

@@ -1,4 +1,4 @@
-//! One acquisition and one release, step by step, for a tracer to look at and to interfere with.
+//! One acquisition and one release, or one break, step by step, for a tracer to look at and to interfere with.
 //!
 //! The process talks with the test through its standard output and input: it says `waiting` when a
 //! wait begins, then `held`, and goes on when it is given a line or the end of its input; then
@@ -49,6 +49,22 @@ pub fn run(args: &Args) -> Result<ExitCode, String> {
     }
     mark(END);
     say("released");
+    while hear() {}
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Breaks the lock that the arguments name, and says `broken`.
+///
+/// # Errors
+/// When the arguments make no sense.
+pub fn break_lock(args: &Args) -> Result<ExitCode, String> {
+    let lock = crate::lock(&args.text("scheme")?, &args.path("path")?)?;
+    mark(BEGIN);
+    if let Err(error) = lock.break_lock() {
+        return Ok(failed(&format!("break: {}", lock_error(&error))));
+    }
+    mark(END);
+    say("broken");
     while hear() {}
     Ok(ExitCode::SUCCESS)
 }

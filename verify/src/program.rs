@@ -29,6 +29,7 @@ pub fn main() -> ExitCode {
         Some("holder") => hold_until_death(&args),
         Some("visitor") => visit(&args),
         Some("cycle") => cycle::run(&args),
+        Some("break") => cycle::break_lock(&args),
         _ => Err(USAGE.to_owned()),
     });
     result.unwrap_or_else(|message| {

@@ -6,8 +6,9 @@
 //! - no file of others is touched;
 //! - what is left beside the lock is gone after the next recovery of a stale lock.
 //!
-//! Four stories are told so: of a process that is alone, of one that takes over a stale lock, of a
-//! holder that lets go while another waits, and of a waiter whose turn comes.
+//! Five stories are told so: of a process that is alone, of one that takes over a stale lock, of a
+//! holder that lets go while another waits, of a waiter whose turn comes, and of one that breaks a lock,
+//! which is then broken or as it was.
 
 #![cfg(target_os = "linux")]
 #![forbid(unsafe_code)]
@@ -35,14 +36,30 @@ enum Story {
     OverStale,
     HandingOver,
     TakingOver,
+    Breaking,
 }
 
 /// Tells the story once; whether the actor came to its end.
 fn tell(story: Story, scheme: &str, scene: &Scene, interference: Interference<'_>) -> Result<bool, String> {
     let lock = verify::lock(scheme, &scene.path())?;
     let text = |error: std::io::Error| error.to_string();
-    let ours = (story == Story::TakingOver).then(|| lock.acquire().expect("nobody else has it"));
-    let mut actor = start(scheme, scene, interference, PATIENCE);
+    let ours = matches!(story, Story::TakingOver | Story::Breaking)
+        .then(|| lock.acquire().expect("nobody else has it"));
+    if story == Story::Breaking {
+        let broken = see_broken(scheme, scene, interference);
+        let guard = ours.ok_or("the lock is ours")?;
+        let valid = guard.is_valid();
+        let other = lock.try_acquire();
+        if other.is_ok() == valid {
+            return Err(format!("our guard is valid: {valid}, and another's try: {other:?}"));
+        }
+        // It is ours to release, or it says that it was broken.
+        if guard.release().is_ok() != valid {
+            return Err("a lock that was broken is released, or one that was not is lost".to_owned());
+        }
+        return broken;
+    }
+    let mut actor = start("cycle", scheme, scene, interference, PATIENCE);
     // `held`, or `waiting` for the waiter; nothing when it has been killed by then.
     let said = actor.line().map_err(text)?;
     if let Some(guard) = ours {
@@ -76,6 +93,16 @@ fn tell(story: Story, scheme: &str, scene: &Scene, interference: Interference<'_
     match (ended, status.code()) {
         (true, _) | (_, None | Some(137)) => Ok(ended),
         _ => Err(format!("the actor ended with {status} after {said:?} and {rest:?}")),
+    }
+}
+
+/// Has a process break the lock; whether it came to its end.
+fn see_broken(scheme: &str, scene: &Scene, interference: Interference<'_>) -> Result<bool, String> {
+    let actor = start("break", scheme, scene, interference, PATIENCE);
+    let (status, said) = actor.dismiss().map_err(|error| error.to_string())?;
+    match (said.last().is_some_and(|line| line == "broken"), status.code()) {
+        (broken, Some(0) | None | Some(137)) => Ok(broken),
+        _ => Err(format!("the breaker ended with {status} after {said:?}")),
     }
 }
 
@@ -173,6 +200,11 @@ fn a_process_can_die_at_any_point_of_a_recovery() {
 #[test]
 fn a_holder_can_die_at_any_point_of_a_hand_over() {
     survives_every_crash(Story::HandingOver);
+}
+
+#[test]
+fn a_breaker_can_die_at_any_point_of_a_break() {
+    survives_every_crash(Story::Breaking);
 }
 
 #[test]

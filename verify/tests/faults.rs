@@ -77,7 +77,7 @@ fn suffer(scheme: &str, lock: Lock, call: &Call, error: &str) -> Result<Effect, 
     let scene = scene(scheme, lock);
     let before = additions(&scene)?;
     let text = |error: std::io::Error| error.to_string();
-    let mut actor = start(scheme, &scene, Interference::Fail(call, error), PATIENCE);
+    let mut actor = start("cycle", scheme, &scene, Interference::Fail(call, error), PATIENCE);
     let said = loop {
         match actor.line().map_err(text)? {
             Some(line) if line == "waiting" => {}
@@ -150,7 +150,7 @@ fn survives_every_fault(lock: Lock) {
     let mut failures = Vec::new();
     for &scheme in SCHEME_NAMES {
         let rehearsal = scene(scheme, lock);
-        let mut actor = start(scheme, &rehearsal, Interference::None, PATIENCE);
+        let mut actor = start("cycle", scheme, &rehearsal, Interference::None, PATIENCE);
         assert_eq!(actor.line().expect("it talks").as_deref(), Some("held"), "{scheme}: the lock can be had");
         let (status, _) = actor.dismiss().expect("it ends");
         assert!(status.success(), "{scheme}: nobody interferes: {status}");

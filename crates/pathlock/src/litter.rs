@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::owner::{Owner, my_identity};
+use crate::recover::Breaker;
 use crate::site::Site;
 use crate::sys::{self, Kind, ProcessState};
 
@@ -56,8 +57,12 @@ pub(crate) fn fresh_name(site: &Site, owner: &Owner) -> PathBuf {
 /// Removes what killed processes have left beside this lock.
 pub(crate) fn sweep(site: &Site) {
     let names = sys::open_directory(site.directory()).and_then(|directory| sys::names_in(&directory, MOST));
+    let breaker = breaker_name(site);
     for name in names.unwrap_or_default() {
-        if is_dead_litter(site, &name) {
+        if *name == *breaker {
+            // One that nobody has goes with the next, which is this one.
+            drop(Breaker::try_become(site));
+        } else if is_dead_litter(site, &name) {
             discard(&site.directory().join(name));
         }
     }

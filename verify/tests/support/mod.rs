@@ -46,12 +46,17 @@ pub(crate) fn leave_stale(scheme: &str, path: &Path) {
     assert_eq!(status.code(), None, "{scheme}: the holder acquires the lock and is killed");
 }
 
-/// Starts a process that acquires and releases the lock and is interfered with; its log is beside
-/// the scene.
-pub(crate) fn start(scheme: &str, scene: &Scene, interference: Interference<'_>, patience_ms: u64) -> Actor {
+/// Starts a process that plays `part` with the lock and is interfered with; its log is beside the scene.
+pub(crate) fn start(
+    part: &str,
+    scheme: &str,
+    scene: &Scene,
+    interference: Interference<'_>,
+    patience_ms: u64,
+) -> Actor {
     let mut command =
         strace::command(Path::new(PROGRAM), &scene.log(), interference).expect("the tools are there");
-    Actor::start(&mut command, scheme, &scene.path(), patience_ms).expect("the process starts")
+    Actor::start(&mut command, part, scheme, &scene.path(), patience_ms).expect("the process starts")
 }
 
 /// The calls of a run that nobody interfered with.

@@ -35,6 +35,7 @@ use super::baton::{kernel_held, kernel_owner};
 use super::breaking::{self, Breaking, Bytes};
 use super::{Attempt, Busy, Hold, Lost, Request, Waiter};
 use crate::error::{FailureReason, Obstacle};
+use crate::litter;
 use crate::mode::{Mode, Recovery};
 use crate::owner::{MAX_READ, Mark, Owner, Record};
 use crate::recover::{self, Breaker, Verdict};
@@ -173,9 +174,10 @@ fn settle_locked(
     filesystem: Filesystem,
 ) -> Result<Option<Attempt>, Obstacle> {
     let record = target.record()?;
+    let mut stale = false;
     if let Record::Owned(..) = record {
         match recover::under_lock(&record) {
-            Verdict::Stale(_) if request.recovery == Recovery::ProvenDead => {}
+            Verdict::Stale(_) if request.recovery == Recovery::ProvenDead => stale = true,
             Verdict::Held(status) | Verdict::Stale(status) => {
                 let current = recover::still_names(request.site, &target.file)?;
                 return Ok(current.then(|| Attempt::Busy(Busy { status, waiter: Waiter::Change })));
@@ -201,6 +203,9 @@ fn settle_locked(
         let breaking = Status::new(State::Unknown, Some(owner), "somebody is breaking it");
         let waiter = Waiter::Change;
         return Ok(settled?.is_none().then(|| Attempt::Busy(Busy { status: breaking, waiter })));
+    }
+    if stale {
+        litter::sweep(request.site);
     }
     Ok(Some(Attempt::Held(Box::new(KernelHold {
         lock,
