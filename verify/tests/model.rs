@@ -12,11 +12,12 @@
 //! - Programs that are killed at any step: first their files are closed, and later their pid is
 //!   gone. Programs that end, and their parkers with them. Holders that have all their files
 //!   closed, and release by name.
-//! - pylockfile's program, which knows the name only; and one that asks for the status.
+//! - pylockfile's program, which knows the name only; one that asks for the status; and one that breaks the
+//!   lock it has looked at, and is killed meanwhile.
 //!
 //! # What is not
 //!
-//! Errors of system calls; removal by a person; forked children and passed-on descriptors; shared
+//! Errors of system calls; a break of another program's lock; forked children and passed-on descriptors; shared
 //! owners; other filesystems than local ones, other systems' queues; files that may not be written;
 //! what a wait is delayed by (a look every few seconds repairs what should not have to be);
 //! fairness; programs of several threads besides the parkers. Courtesy is modelled once and not
@@ -32,8 +33,9 @@
 //! # What it has found
 //!
 //! Three rules were missing in the crate when this was first written, and are in it since:
-//! [`Rules::confirms_turn`], [`Rules::identity_last`] and [`Rules::waits_out_mark`]. With them
-//! nothing is found. That the model would find something is shown by breaking each rule in turn.
+//! [`Rules::confirms_turn`], [`Rules::identity_last`] and [`Rules::waits_out_mark`]. So was one that came with
+//! the breaks: an owner without files, which met a breaker, left a mark that a contender had just missed;
+//! now it waits for the breaker, and removes its name. With them nothing is found. That the model would find something is shown by breaking each rule in turn.
 //!
 //! The small bounds take seconds. The large ones take some minutes, and gigabytes:
 //! `cargo test --release -p verify --test model -- --ignored --nocapture`.
@@ -41,6 +43,7 @@
 #![forbid(unsafe_code)]
 
 mod model {
+    mod breaker;
     mod kernel;
     mod program;
     pub(crate) mod rules;
@@ -61,6 +64,11 @@ const PROTOCOL: Rules = Rules {
     mutex: true,
     confirms_turn: true,
     waits_out_mark: true,
+    says_it_leaves: true,
+    breaker_first: true,
+    breaker_waits: true,
+    adopter_looks: true,
+    identity_again: true,
 };
 
 /// Two programs that acquire once, and nothing goes wrong.
@@ -70,6 +78,7 @@ const TWO: Bounds = Bounds {
     tries: false,
     others: 1,
     probes: 0,
+    breaks: 0,
     crashes: 0,
     timeouts: 0,
     losses: 0,
@@ -78,6 +87,7 @@ const TWO: Bounds = Bounds {
 const THREE: Bounds = Bounds { programs: 3, ..TWO };
 const TWICE: Bounds = Bounds { acquisitions: 2, ..TWO };
 const TIMED: Bounds = Bounds { timeouts: 1, ..TWO };
+const BROKEN: Bounds = Bounds { breaks: 1, others: 0, ..TWO };
 
 fn holds(bounds: Bounds) {
     holds_by(PROTOCOL, bounds);
@@ -132,11 +142,27 @@ fn somebody_asks_for_the_status_meanwhile() {
 }
 
 #[test]
+fn somebody_breaks_the_lock_meanwhile() {
+    holds(Bounds { crashes: 1, tries: true, ..BROKEN });
+    holds(Bounds { losses: 1, exits: true, ..BROKEN });
+    holds(Bounds { acquisitions: 2, ..BROKEN });
+}
+
+#[test]
 #[ignore = "millions of states: for a release build"]
 fn large_two_programs_with_everything_that_goes_wrong() {
     holds(Bounds { crashes: 1, timeouts: 1, losses: 1, ..TWICE });
     holds(Bounds { others: 0, timeouts: 2, exits: true, ..TWICE });
     holds(Bounds { probes: 1, crashes: 1, timeouts: 1, losses: 1, tries: true, ..TWO });
+}
+
+#[test]
+#[ignore = "millions of states: for a release build"]
+fn large_somebody_breaks_the_lock_meanwhile() {
+    holds(Bounds { acquisitions: 2, losses: 1, exits: true, ..BROKEN });
+    holds(Bounds { others: 1, timeouts: 1, ..BROKEN });
+    holds(Bounds { breaks: 2, crashes: 1, ..BROKEN });
+    holds(Bounds { programs: 3, ..BROKEN });
 }
 
 #[test]
@@ -215,4 +241,44 @@ fn a_program_that_times_out_and_ends_may_take_its_turn_with_it() {
     let rules = Rules { waits_out_mark: false, ..PROTOCOL };
     let bounds = Bounds { exits: true, ..TIMED };
     assert_eq!(fails(rules, bounds), Fault::NameLeft, "its parker has got the flock, and no time to leave");
+}
+
+/// Both come twice, and one lock is broken.
+const BROKEN_TWICE: Bounds = Bounds { acquisitions: 2, ..BROKEN };
+/// One is killed, and the next adopts what is broken meanwhile.
+const BROKEN_AND_KILLED: Bounds = Bounds { crashes: 1, ..BROKEN };
+
+#[test]
+fn who_removes_its_name_without_a_word_meets_a_breaker() {
+    let rules = Rules { says_it_leaves: false, ..PROTOCOL };
+    let found = fails(rules, BROKEN_TWICE);
+    assert_eq!(found, Fault::OthersNameRemoved, "the name has gone and come between look and removal");
+}
+
+#[test]
+fn a_breaker_that_does_not_wait_for_who_leaves_removes_the_next_name() {
+    let rules = Rules { breaker_waits: false, ..PROTOCOL };
+    let found = fails(rules, BROKEN_TWICE);
+    assert_eq!(found, Fault::OthersNameRemoved, "the name has gone and come between look and removal");
+}
+
+#[test]
+fn who_looks_for_a_breaker_after_the_name_misses_one_that_is_through() {
+    let rules = Rules { breaker_first: false, ..PROTOCOL };
+    let found = fails(rules, BROKEN_TWICE);
+    assert_eq!(found, Fault::OthersNameRemoved, "the breaker came between the two looks");
+}
+
+#[test]
+fn who_adopts_without_a_look_for_a_breaker_holds_what_is_being_broken() {
+    let rules = Rules { adopter_looks: false, ..PROTOCOL };
+    let found = fails(rules, BROKEN_AND_KILLED);
+    assert_eq!(found, Fault::HeldWithoutName, "the breaker has read the dead owner's record");
+}
+
+#[test]
+fn who_adopts_without_another_look_at_the_name_holds_what_was_broken() {
+    let rules = Rules { identity_again: false, ..PROTOCOL };
+    let found = fails(rules, BROKEN_AND_KILLED);
+    assert_eq!(found, Fault::HeldWithoutName, "the break was over before the look for a breaker");
 }

@@ -14,7 +14,7 @@
 pub(super) const OURS: usize = 3;
 /// How many open files each of them has at most: one in use, and one for each abandoned call.
 pub(super) const FILES_EACH: usize = 3;
-/// The open file of the program that asks for the status.
+/// The open file of the program that asks for the status, or breaks the lock.
 pub(super) const PROBE: usize = OURS * FILES_EACH;
 const FILES: usize = PROBE + 1;
 const INODES: usize = 8;
@@ -78,23 +78,34 @@ pub(super) struct OpenFile {
     /// `None`: not open.
     pub(super) inode: Option<u8>,
     pub(super) announced: bool,
+    pub(super) leaving: bool,
+    pub(super) breaking: bool,
     pub(super) parker: Parker,
     pub(super) call: Call,
 }
 
-const CLOSED: OpenFile =
-    OpenFile { inode: None, announced: false, parker: Parker::Absent, call: Call::Absent };
+const CLOSED: OpenFile = OpenFile {
+    inode: None,
+    announced: false,
+    leaving: false,
+    breaking: false,
+    parker: Parker::Absent,
+    call: Call::Absent,
+};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Kernel {
     pub(super) name: Option<u8>,
     pub(super) inodes: [Inode; INODES],
     pub(super) files: [OpenFile; FILES],
+    /// Whether the inode that a breaker has looked at says what it said then: no two records are
+    /// alike, so that is whether nothing has been written since.
+    pub(super) fresh: bool,
 }
 
 impl Kernel {
     pub(super) fn new() -> Kernel {
-        Kernel { name: None, inodes: [UNUSED; INODES], files: [CLOSED; FILES] }
+        Kernel { name: None, inodes: [UNUSED; INODES], files: [CLOSED; FILES], fresh: false }
     }
 
     /// The inode behind an open file.
@@ -109,6 +120,7 @@ impl Kernel {
     pub(super) fn write(&mut self, file: usize, text: Text) {
         let inode = self.inode(file);
         self.inodes[inode].text = text;
+        self.fresh &= self.files[PROBE].inode.map(usize::from) != Some(inode);
     }
 
     pub(super) fn is_named(&self, file: usize) -> bool {
@@ -129,8 +141,28 @@ impl Kernel {
 
     /// Whether another open file has an announcement on the inode of `file`.
     pub(super) fn is_announced(&self, file: usize) -> bool {
+        self.others(file).any(|other| other.announced)
+    }
+
+    /// Whether a breaker is at the inode of `file`.
+    pub(super) fn is_breaking(&self, file: usize) -> bool {
+        self.others(file).any(|other| other.breaking)
+    }
+
+    /// Whether somebody sees to a mark in the inode of `file`.
+    pub(super) fn is_watched(&self, file: usize) -> bool {
+        self.others(file).any(|other| other.announced || other.breaking)
+    }
+
+    /// Whether somebody is about to take the name from the inode of `file`.
+    pub(super) fn is_leaving(&self, file: usize) -> bool {
+        self.others(file).any(|other| other.leaving)
+    }
+
+    fn others(&self, file: usize) -> impl Iterator<Item = &OpenFile> {
         let inode = self.files[file].inode;
-        (0..).zip(&self.files).any(|(other, f)| other != file && f.announced && f.inode == inode)
+        let other = move |(at, open): &(usize, &OpenFile)| *at != file && open.inode == inode;
+        self.files.iter().enumerate().filter(other).map(|(_, open)| open)
     }
 
     pub(super) fn lock_try(&mut self, file: usize) -> bool {

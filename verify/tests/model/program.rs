@@ -2,7 +2,7 @@
 
 use super::kernel::{Call, Courtesy, FILES_EACH, Parker, Text};
 use super::rules::{Bounds, Rules};
-use super::state::{After, Leave, Pc, State, Verdict, files_of};
+use super::state::{After, Leave, Pc, Probe, State, Verdict, files_of};
 use super::steps::Steps;
 
 impl Steps<'_> {
@@ -84,16 +84,33 @@ impl Steps<'_> {
                     s.decide(index, verdict);
                 } else {
                     s.programs[index].seen = None;
-                    s.programs[index].pc = leave(Leave::Read, After::Open);
+                    s.programs[index].pc = leave(Leave::Say, After::Open);
                 }
             }),
             Pc::Write => self.must("writes its record", |s| {
                 s.kernel.write(file, Text::Owner(own));
-                if s.kernel.files[file].announced {
-                    s.programs[index].pc = Pc::Withdraw;
+                if bounds.breaks > 0 && rules.adopter_looks {
+                    s.programs[index].pc = Pc::Confirm;
                 } else {
-                    s.hold(index);
+                    s.adopted(index, file);
                 }
+            }),
+            Pc::Confirm if from.kernel.is_breaking(file) => {
+                let after = if me.waits { After::Open } else { After::End };
+                self.may("waits for a breaker no longer", to(Pc::Undo(after)));
+            }
+            Pc::Confirm if rules.identity_again => self.must("sees no breaker", to(Pc::ConfirmName)),
+            Pc::Confirm => self.must("sees no breaker", |s| s.adopted(index, file)),
+            Pc::ConfirmName => self.must("compares path and inode again", |s| {
+                if s.kernel.is_named(file) {
+                    s.adopted(index, file);
+                } else {
+                    s.programs[index].pc = Pc::Undo(After::Open);
+                }
+            }),
+            Pc::Undo(after) => self.must("puts a mark back", |s| {
+                s.kernel.write(file, Text::Mark);
+                s.programs[index].pc = leave(Leave::Say, after);
             }),
 
             Pc::Join => self.must("announces itself", |s| {
@@ -168,14 +185,15 @@ impl Steps<'_> {
                     self.must("opens the path", |s| {
                         s.kernel.files[file].inode = s.kernel.name;
                         match s.kernel.name {
-                            Some(_) => s.programs[index].pc = Pc::CheckNameByName,
+                            Some(_) => s.programs[index].pc = Pc::SayByName,
                             None => s.end(index),
                         }
                     });
                 } else {
-                    self.must("compares path and inode", |s| {
+                    self.must("says that it leaves", |s| {
+                        s.kernel.files[file].leaving = rules.says_it_leaves && s.may_be_broken();
                         s.programs[index].pc =
-                            if s.kernel.is_named(file) { Pc::CheckText } else { Pc::Unlock };
+                            if rules.breaker_first { Pc::LookForNext } else { Pc::CheckName(false) };
                     });
                 }
                 let only = files_of(index).all(|f| f == file || from.kernel.files[f].inode.is_none());
@@ -187,21 +205,42 @@ impl Steps<'_> {
                     });
                 }
             }
-            Pc::CheckText => self.must("reads the record", |s| {
-                let ours = s.kernel.read(file) == Text::Owner(own);
-                s.programs[index].pc = if ours { Pc::LookForNext } else { Pc::Unlock };
-            }),
             Pc::LookForNext => {
-                if from.kernel.is_announced(file) {
-                    self.must("sees an announcement", to(Pc::Mark));
-                    self.may("sees an announcement, after passing on for long", to(Pc::Remove));
+                let then = |mark| match (rules.breaker_first, mark) {
+                    (true, mark) => Pc::CheckName(mark),
+                    (false, true) => Pc::Mark,
+                    (false, false) => Pc::Remove,
+                };
+                if from.kernel.is_breaking(file) {
+                    self.must("sees a breaker", to(then(true)));
+                } else if from.kernel.is_announced(file) {
+                    self.must("sees an announcement", to(then(true)));
+                    self.may("sees an announcement, after passing on for long", to(then(false)));
                 } else {
-                    self.must("sees no announcement", to(Pc::Remove));
+                    self.must("sees no announcement", to(then(false)));
                 }
             }
+            Pc::CheckName(mark) => self.must("compares path and inode", |s| {
+                s.programs[index].pc = if s.kernel.is_named(file) { Pc::CheckText(mark) } else { Pc::Disown };
+            }),
+            Pc::CheckText(mark) => self.must("reads the record", |s| {
+                s.programs[index].pc = match (s.kernel.read(file) == Text::Owner(own), mark) {
+                    (false, _) => Pc::Disown,
+                    (true, _) if !rules.breaker_first => Pc::LookForNext,
+                    (true, true) => Pc::Mark,
+                    (true, false) => Pc::Remove,
+                };
+            }),
             Pc::Mark => self.must("writes the mark", |s| {
                 s.kernel.write(file, Text::Mark);
-                s.programs[index].pc = leave(Leave::Read, After::End);
+                s.kernel.files[file].leaving = false;
+                s.programs[index].pc = leave(Leave::Say, After::End);
+            }),
+            Pc::Disown => self.must("writes a mark over a record of its own", |s| {
+                if s.kernel.read(file) == Text::Owner(own) {
+                    s.kernel.write(file, Text::Mark);
+                }
+                s.programs[index].pc = Pc::Unlock;
             }),
             Pc::Remove => self.must("removes the name", |s| {
                 s.remove_name(file);
@@ -212,6 +251,17 @@ impl Steps<'_> {
                 s.end(index);
             }),
 
+            Pc::SayByName => self.must("says that it leaves", |s| {
+                s.kernel.files[file].leaving = rules.says_it_leaves && s.may_be_broken();
+                s.programs[index].pc = Pc::LookByName;
+            }),
+            Pc::LookByName => self.must("looks for a breaker", |s| {
+                let breaking = s.kernel.is_breaking(file);
+                s.kernel.files[file].leaving &= !breaking;
+                s.programs[index].pc = if breaking { Pc::WaitByName } else { Pc::CheckNameByName };
+            }),
+            Pc::WaitByName if matches!(from.probe, Probe::Break(_)) => {}
+            Pc::WaitByName => self.must("has waited for the breaker", to(Pc::SayByName)),
             Pc::CheckNameByName => self.must("compares path and inode", |s| {
                 if s.kernel.is_named(file) {
                     s.programs[index].pc = Pc::CheckTextByName;

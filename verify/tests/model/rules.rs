@@ -20,6 +20,16 @@ pub(crate) struct Rules {
     /// Who finds the `flock` taken, a mark, and nobody announced, tries again: for as long as it
     /// takes, where the crate does so a few times.
     pub(crate) waits_out_mark: bool,
+    /// Who removes a name on release says so first.
+    pub(crate) says_it_leaves: bool,
+    /// And looks for a breaker before it looks at the name, and not after.
+    pub(crate) breaker_first: bool,
+    /// A breaker waits for those who leave.
+    pub(crate) breaker_waits: bool,
+    /// Who has adopted a lock looks for a breaker.
+    pub(crate) adopter_looks: bool,
+    /// And then compares path and inode again.
+    pub(crate) identity_again: bool,
 }
 
 /// How much happens at most.
@@ -33,6 +43,8 @@ pub(crate) struct Bounds {
     /// Acquisitions of the other program, which knows the name only.
     pub(crate) others: u8,
     pub(crate) probes: u8,
+    /// Locks that are broken by a person's order.
+    pub(crate) breaks: u8,
     pub(crate) crashes: u8,
     /// Waits that end by time, by being cancelled, or by a look at another inode.
     pub(crate) timeouts: u8,

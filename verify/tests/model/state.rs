@@ -1,12 +1,14 @@
 //! Where everybody is, what they do to that, and what is wrong with it.
 
+use super::breaker::Break;
 use super::kernel::{Call, Courtesy, FILES_EACH, Kernel, OURS, Parker, Text};
 use super::rules::{Bounds, Fault, Rules};
 
 /// How often a parker gives way at most: the crate's are 8, and each is like the other.
 const COURTESY: u8 = 1;
 
-/// A place in `leave` and in `let_go`, which begins at `Read`.
+/// A place in `leave` and in `let_go`, which begins at `Say`. What is kept is whether somebody would see
+/// to a mark.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Leave {
     Withdraw,
@@ -15,11 +17,13 @@ pub(super) enum Leave {
     PeekForNext,
     Peek,
     TryAgain,
-    Read,
-    Names,
+    Say,
     Look,
+    Read(bool),
+    Names(bool),
     Remove,
     /// And whether to look again afterwards.
+    Unsay(bool),
     Unlock(bool),
     LookAgain,
     /// As one does who has only asked for the status.
@@ -57,6 +61,9 @@ pub(super) enum Pc {
     Read,
     Names(Verdict),
     Write,
+    Confirm,
+    ConfirmName,
+    Undo(After),
     // queue
     Join,
     TakeOver,
@@ -73,12 +80,18 @@ pub(super) enum Pc {
     Sleep,
     // release
     Hold,
-    CheckText,
+    /// What is kept from here on is whether to leave a mark.
     LookForNext,
+    CheckName(bool),
+    CheckText(bool),
     Mark,
     Remove,
+    Disown,
     Unlock,
     // release by name
+    SayByName,
+    LookByName,
+    WaitByName,
     CheckNameByName,
     CheckTextByName,
     RemoveByName,
@@ -97,6 +110,8 @@ pub(super) struct Program {
     pub(super) waits: bool,
     pub(super) expired: bool,
     pub(super) lost: bool,
+    /// Somebody has broken the lock that it holds, as it looked at it.
+    pub(super) broken: bool,
     pub(super) watches: bool,
     /// The watch has seen the name go.
     pub(super) event: bool,
@@ -111,6 +126,7 @@ const RESTING: Program = Program {
     waits: false,
     expired: false,
     lost: false,
+    broken: false,
     watches: false,
     event: false,
     seen: None,
@@ -124,6 +140,7 @@ pub(super) enum Probe {
     Read,
     Look,
     Leave(Leave),
+    Break(Break),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -134,6 +151,7 @@ pub(super) struct State {
     pub(super) probe: Probe,
     pub(super) others: u8,
     pub(super) probes: u8,
+    pub(super) breaks: u8,
     pub(super) crashes: u8,
     pub(super) timeouts: u8,
     pub(super) losses: u8,
@@ -154,6 +172,7 @@ impl State {
             probe: Probe::Rest,
             others: bounds.others,
             probes: bounds.probes,
+            breaks: bounds.breaks,
             crashes: bounds.crashes,
             timeouts: bounds.timeouts,
             losses: bounds.losses,
@@ -167,7 +186,8 @@ impl State {
         if self.foul {
             return Some(Fault::OthersNameRemoved);
         }
-        let holders = (0..).zip(&self.programs).filter(|(_, program)| program.believes());
+        let holds = |program: &Program| program.believes() && !program.broken;
+        let holders = (0..).zip(&self.programs).filter(|(_, program)| holds(program));
         if holders.clone().count() + usize::from(self.other_holds) > 1 {
             return Some(Fault::TwoHolders);
         }
@@ -209,35 +229,45 @@ impl State {
 
     /// One step of `leave` or `let_go`; `None` when it is done.
     pub(super) fn leave(&mut self, file: usize, at: Leave, rules: &Rules) -> Option<Leave> {
+        let breakers = self.may_be_broken();
         let kernel = &mut self.kernel;
         match at {
             Leave::Withdraw => {
                 kernel.files[file].announced = false;
                 Some(Leave::Try)
             }
-            Leave::Try if !rules.lock_to_remove => Some(Leave::Read),
-            Leave::Try | Leave::TryAgain | Leave::TryOnce if kernel.lock_try(file) => Some(Leave::Read),
+            Leave::Try if !rules.lock_to_remove => Some(Leave::Say),
+            Leave::Try | Leave::TryAgain | Leave::TryOnce if kernel.lock_try(file) => Some(Leave::Say),
             Leave::Try | Leave::TryAgain => rules.waits_out_mark.then_some(Leave::PeekForNext),
             Leave::TryOnce => None,
-            Leave::PeekForNext => (!kernel.is_announced(file)).then_some(Leave::Peek),
+            Leave::PeekForNext => (!kernel.is_watched(file)).then_some(Leave::Peek),
             Leave::Peek => {
                 let marked = kernel.is_named(file) && kernel.read(file) == Text::Mark;
                 marked.then_some(Leave::TryAgain)
             }
-            Leave::Read if kernel.read(file) == Text::Mark => Some(Leave::Names),
-            Leave::Names if kernel.is_named(file) => Some(Leave::Look),
-            Leave::Read | Leave::Names => Some(Leave::Unlock(false)),
-            Leave::Look if kernel.is_announced(file) => Some(Leave::Unlock(true)),
-            Leave::Look => Some(Leave::Remove),
+            Leave::Say => {
+                kernel.files[file].leaving = rules.says_it_leaves && breakers;
+                Some(Leave::Look)
+            }
+            Leave::Look => Some(Leave::Read(kernel.is_watched(file))),
+            Leave::Read(watched) if kernel.read(file) == Text::Mark => Some(Leave::Names(watched)),
+            Leave::Names(watched) if kernel.is_named(file) => {
+                Some(if watched { Leave::Unsay(true) } else { Leave::Remove })
+            }
+            Leave::Read(_) | Leave::Names(_) => Some(Leave::Unsay(false)),
             Leave::Remove => {
                 self.remove_name(file);
-                Some(Leave::Unlock(false))
+                Some(Leave::Unsay(false))
+            }
+            Leave::Unsay(look) => {
+                kernel.files[file].leaving = false;
+                Some(Leave::Unlock(look))
             }
             Leave::Unlock(look) => {
                 kernel.unlock(file);
                 (look && rules.second_look).then_some(Leave::LookAgain)
             }
-            Leave::LookAgain => (!kernel.is_announced(file)).then_some(Leave::TryAgain),
+            Leave::LookAgain => (!kernel.is_watched(file)).then_some(Leave::TryAgain),
         }
     }
 
@@ -324,13 +354,15 @@ pub(super) fn files_of(program: usize) -> std::ops::Range<usize> {
 
 impl Program {
     /// From the write of its record, or the link, until it writes the mark or removes the name.
-    fn believes(&self) -> bool {
+    pub(super) fn believes(&self) -> bool {
         use Pc::{
-            CheckNameByName, CheckText, CheckTextByName, Hold, LookForNext, Mark, Remove, RemoveByName,
-            Withdraw,
+            CheckName, CheckNameByName, CheckText, CheckTextByName, Hold, LookByName, LookForNext, Mark,
+            Remove, RemoveByName, SayByName, WaitByName, Withdraw,
         };
-        let by_file = matches!(self.pc, Withdraw | Hold | CheckText | LookForNext | Mark | Remove);
-        by_file || matches!(self.pc, CheckNameByName | CheckTextByName | RemoveByName)
+        let by_file =
+            matches!(self.pc, Withdraw | Hold | LookForNext | CheckName(_) | CheckText(_) | Mark | Remove);
+        let looks_by_name = matches!(self.pc, SayByName | LookByName | WaitByName | CheckNameByName);
+        by_file || looks_by_name || matches!(self.pc, CheckTextByName | RemoveByName)
     }
 }
 
@@ -355,14 +387,24 @@ impl State {
         self.programs[index].pc = match verdict {
             Verdict::Unread => Pc::Read,
             Verdict::Free => Pc::Write,
-            Verdict::Held => Pc::Leave { at: Leave::Read, after: After::Watch, guarded: false },
+            Verdict::Held => Pc::Leave { at: Leave::Say, after: After::Watch, guarded: false },
         };
+    }
+
+    /// What it has adopted is this program's.
+    pub(super) fn adopted(&mut self, index: usize, file: usize) {
+        if self.kernel.files[file].announced {
+            self.programs[index].pc = Pc::Withdraw;
+        } else {
+            self.hold(index);
+        }
     }
 
     /// The lock is this program's.
     pub(super) fn hold(&mut self, index: usize) {
         let program = &mut self.programs[index];
-        *program = Program { pc: Pc::Hold, left: program.left, file: program.file, ..RESTING };
+        let Program { left, file, broken, .. } = *program;
+        *program = Program { pc: Pc::Hold, left, file, broken, ..RESTING };
     }
 }
 
@@ -374,10 +416,12 @@ impl Leave {
             Leave::PeekForNext => "looks for announcements, as another has the flock",
             Leave::Peek => "looks for a mark, as another has the flock",
             Leave::TryOnce => "tries the flock, once",
-            Leave::Names => "compares path and inode",
-            Leave::Read => "reads the record",
-            Leave::Look => "looks for announcements",
+            Leave::Say => "says that it leaves",
+            Leave::Look => "looks for announcements and breakers",
+            Leave::Read(_) => "reads the record",
+            Leave::Names(_) => "compares path and inode",
             Leave::Remove => "removes the name",
+            Leave::Unsay(_) => "says no more that it leaves",
             Leave::Unlock(_) => "unlocks",
             Leave::LookAgain => "looks for announcements again",
             Leave::TryAgain => "tries the flock again",

@@ -4,6 +4,7 @@
 
 use std::fmt;
 
+use super::breaker::Break;
 use super::kernel::{Call, Courtesy, FILES_EACH, PROBE, Parker, Text};
 use super::rules::{Bounds, Rules};
 use super::state::{Leave, Pc, Probe, State, files_of};
@@ -37,7 +38,7 @@ impl fmt::Display for Who {
             Who::Program(index) => write!(f, "program {index}"),
             Who::Parker(index) => write!(f, "the parker of program {index}"),
             Who::Other => write!(f, "pylockfile"),
-            Who::Probe => write!(f, "the one that asks for the status"),
+            Who::Probe => write!(f, "the one that looks or breaks"),
         }
     }
 }
@@ -110,6 +111,7 @@ impl Steps<'_> {
         if from.crashes > 0 && from.probe != Probe::Rest {
             self.may("is killed", |s| {
                 s.kernel.close(PROBE);
+                s.kernel.fresh = false;
                 s.probe = Probe::Rest;
                 s.crashes -= 1;
                 s.crashed = true;
@@ -120,12 +122,26 @@ impl Steps<'_> {
             s.probe = Probe::Rest;
         };
         match from.probe {
-            Probe::Rest if from.probes > 0 && from.kernel.name.is_some() => self.may("opens the path", |s| {
-                s.probes -= 1;
-                s.kernel.files[PROBE].inode = s.kernel.name;
-                s.probe = Probe::Share;
-            }),
-            Probe::Rest => {}
+            Probe::Rest => {
+                if from.probes > 0 && from.kernel.name.is_some() {
+                    self.may("opens the path", |s| {
+                        s.probes -= 1;
+                        s.kernel.files[PROBE].inode = s.kernel.name;
+                        s.probe = Probe::Share;
+                    });
+                }
+                // Another program's lock is broken in another way.
+                let ours = |name: u8| from.kernel.inodes[usize::from(name)].text != Text::Empty;
+                if from.breaks > 0 && from.kernel.name.is_some_and(ours) {
+                    self.may("looks at the lock, and will break it", |s| {
+                        s.breaks -= 1;
+                        s.kernel.files[PROBE].inode = s.kernel.name;
+                        s.kernel.fresh = true;
+                        s.probe = Probe::Break(Break::Say);
+                    });
+                }
+            }
+            Probe::Break(at) => self.breaker(at, rules),
             Probe::Share => self.must("tries the flock, shared", |s| match s.kernel.lock_try(PROBE) {
                 true => s.probe = Probe::Unshare,
                 false => done(s),
@@ -138,7 +154,7 @@ impl Steps<'_> {
                 Text::Mark => s.probe = Probe::Look,
                 _ => done(s),
             }),
-            Probe::Look => self.must("looks for announcements", |s| match s.kernel.is_announced(PROBE) {
+            Probe::Look => self.must("looks for announcements", |s| match s.kernel.is_watched(PROBE) {
                 true => done(s),
                 false => s.probe = Probe::Leave(Leave::TryOnce),
             }),

@@ -292,7 +292,8 @@ fn settle_locked(
     if !matches!(settled, Ok(Some(true))) {
         place.write(form, &Record::free(mark))?;
         let breaking = Status::new(State::Unknown, Some(owner), "somebody is breaking it");
-        return Ok(settled?.is_none().then(|| busy(breaking, Waiter::Change)));
+        // Nothing would tell that a breaker which was stopped has been killed.
+        return Ok(settled?.is_none().then(|| busy(breaking, Waiter::Backoff)));
     }
     form.renamed(place, &owner);
     if stale {

@@ -19,8 +19,8 @@
 //!
 //! 1. *An owner removes the name, and a third makes it.* Each of the two sets its byte, then looks for
 //!    the other's, then at the name: at least one sees the other, or what it has done. An owner that sees a breaker
-//!    leaves the name with a free mark, and the breaker looks after the mark when it is through; or, of
-//!    a symbolic link, it waits for the breaker. A breaker that sees an owner leave waits for it, and
+//!    leaves the name with a free mark, and the breaker looks after the mark when it is through; or, if
+//!    it has no `flock` (that of a symbolic link, and one that has closed its files), it waits for the breaker. A breaker that sees an owner leave waits for it, and
 //!    gives up if it stays.
 //! 2. *The owner lets go, and the next writes its own record on the inode.* The next writes, then looks
 //!    for a breaker, then at the name ([`outlasts`]). If the breaker's look came after the

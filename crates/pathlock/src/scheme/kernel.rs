@@ -201,7 +201,8 @@ fn settle_locked(
             sys::truncate(&target.file)?;
         }
         let breaking = Status::new(State::Unknown, Some(owner), "somebody is breaking it");
-        let waiter = Waiter::Change;
+        // Nothing would tell that a breaker which was stopped has been killed.
+        let waiter = Waiter::Backoff;
         return Ok(settled?.is_none().then(|| Attempt::Busy(Busy { status: breaking, waiter })));
     }
     if stale {

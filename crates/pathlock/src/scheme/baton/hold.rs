@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::{Form, Place};
 use crate::owner::{Mark, Owner, Record};
-use crate::recover;
+use crate::recover::{self, Breaker};
 use crate::scheme::breaking::{self, Bytes, Leaving};
 use crate::scheme::{Hold, Lost};
 use crate::site::Site;
@@ -93,18 +93,16 @@ impl<F: Form> BatonHold<F> {
     fn release_by_name(&self) -> Result<(), Lost> {
         match self.form.open(self.site.lock_file()) {
             Ok(super::Found::Place(place)) => {
-                let leaving = self.leave(&place);
-                let breaking = leaving.is_some() && breaking::is_watched(&place.inode, false);
+                let mut leaving = self.leave(&place);
+                // A mark would be seen by nobody: who looks at the lock just now finds it held, by the
+                // record, and waits for the name to go.
+                while leaving.is_some() && Bytes::of_inode(&place.inode).is_breaking() {
+                    drop(leaving.take());
+                    drop(Breaker::wait(&self.site)?);
+                    leaving = self.leave(&place);
+                }
                 self.check(&place)?;
-                if !breaking {
-                    return Ok(self.form.remove(&self.site, &place, &self.owner)?);
-                }
-                drop(leaving);
-                place.write(self.form, &Record::free(self.mark))?;
-                if place.regain(self.form, &self.site) {
-                    place.let_go(self.form, &self.site, &self.owner);
-                }
-                Ok(())
+                Ok(self.form.remove(&self.site, &place, &self.owner)?)
             }
             Ok(super::Found::Absent) => Err(Lost::Gone),
             _ => Err(Lost::Taken(None)),
