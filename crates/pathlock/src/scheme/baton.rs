@@ -54,8 +54,8 @@ use crate::litter;
 use crate::liveness::Liveness;
 use crate::mode::{Mode, Recovery};
 use crate::owner::{MAX_READ, Mark, Owner, Record};
-use crate::recover::{self, Breaker, Verdict};
-use crate::scheme::breaking::{self, Breaking, Bytes, LOOKS, Leaving};
+use crate::recover::{self, Verdict};
+use crate::scheme::breaking::{self, Bytes, LOOKS, Leaving};
 use crate::scheme::{Attempt, Busy, Request, Waiter};
 use crate::site::Site;
 use crate::status::{Seen, State, Status};
@@ -63,9 +63,11 @@ use crate::sys::{self, FileId, Filesystem};
 
 mod hold;
 mod queue;
+mod removal;
 
 use hold::BatonHold;
 use queue::BatonQueue;
+pub(crate) use removal::remove;
 
 /// What the three schemes differ in.
 pub(crate) trait Form: fmt::Debug + Copy + Send + Sync + 'static {
@@ -396,54 +398,4 @@ fn status_of(
         place.let_go(form, site, &Owner::current(None));
     }
     Ok(status.of(seen))
-}
-
-/// Removes the lock that was seen, if it is still that one.
-pub(crate) fn remove(form: impl Form, site: &Site, seen: &Status) -> Result<bool, Obstacle> {
-    let place = match form.open(site.lock_file())? {
-        Found::Absent => return Ok(false),
-        Found::Place(place) => place,
-        Found::Other(what) | Found::NotALock(what) => return Err(not_a_lock(what)),
-    };
-    let text = place.read(form)?;
-    let record = Record::parse(&text);
-    if let Verdict::NotALock(what) = recover::by_record(&record) {
-        return Err(not_a_lock(what));
-    }
-    if seen.seen != Seen::Inode(place.id, text) {
-        return Ok(false);
-    }
-    let me = Owner::current(None);
-    let _breaker = Breaker::wait(site)?;
-    let removed = if matches!(record, Record::Owned(Owner { kernel: true, .. }, _) | Record::Free(_)) {
-        remove_ours(form, site, &place, seen, &me)?
-    } else {
-        let is_it = |aside: &Path| match form.open(aside) {
-            Ok(Found::Place(place)) => Ok(seen.seen == Seen::Inode(place.id, place.read(form)?)),
-            _ => Ok(false),
-        };
-        litter::remove_if(site, &me, is_it)?
-    };
-    if !removed {
-        // What was released meanwhile has left its mark to us: a look sees to it.
-        status(form, site)?;
-    }
-    Ok(removed)
-}
-
-/// Removes a lock whose owners know of breakers; the caller is the only breaker.
-fn remove_ours(
-    form: impl Form,
-    site: &Site,
-    place: &Place,
-    seen: &Status,
-    me: &Owner,
-) -> Result<bool, Obstacle> {
-    let Some(_breaking) = Breaking::begin(Bytes::of_inode(&place.inode)) else { return Ok(false) };
-    let is_it =
-        seen.seen == Seen::Inode(place.id, place.read(form)?) && recover::still_names(site, &place.inode)?;
-    if is_it {
-        form.remove(site, place, me)?;
-    }
-    Ok(is_it)
 }
