@@ -30,6 +30,9 @@ pub(crate) fn hold(world: &World, scheme: &str) -> (Running, Orphan) {
     let command = ["run", "--scheme", scheme, "job", "--", "sh", "-c", "echo $$; exec cat"];
     let mut running = Running::start(world.pathlock(command));
     let command = Orphan::named_in(&running.read_line());
+    // What comes back has been read by `cat`: the process is no longer the shell.
+    running.write("cat\n");
+    assert_eq!(running.read_line(), "cat");
     (running, command)
 }
 
