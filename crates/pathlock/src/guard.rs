@@ -146,6 +146,13 @@ impl Guard {
         self.held.mode
     }
 
+    /// A number that only grows from one exclusive holder of this lock to the next: a fencing token,
+    /// for a store that refuses what comes with a smaller one. `None` where the scheme counts none.
+    #[must_use]
+    pub fn token(&self) -> Option<u64> {
+        self.held.hold.lock().unwrap_or_else(PoisonError::into_inner).as_ref()?.token()
+    }
+
     /// The name of the scheme.
     #[must_use]
     pub fn scheme_name(&self) -> &str {

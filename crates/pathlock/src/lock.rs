@@ -5,25 +5,25 @@
 use std::cell::RefCell;
 use std::fmt;
 use std::io;
-use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::cancel::CancelToken;
 use crate::deadline::{Deadline, Timeout};
 use crate::error::{Contention, Failure, FailureReason, LockError, Obstacle};
 use crate::event::WaitEvent;
 use crate::guard::Guard;
-use crate::mode::{Mode, Ownership, Recovery, Reentry};
+use crate::mode::{Mode, Reentry};
 use crate::owner::Owner;
 use crate::registry;
 use crate::scheme::{DefaultScheme, Flock, Link, Mkdir, Ofd, Pid, Request, Scheme, Symlink};
-use crate::site::Site;
+use crate::site::{Key, Site};
 use crate::status::Status;
 use crate::wait::{self, Ended, Wait};
 
 mod looking;
+mod options;
+
+use options::Options;
 
 /// A lock file of the default scheme: hard links on Unix, directories elsewhere.
 pub type LockFile = Lock<DefaultScheme>;
@@ -42,9 +42,6 @@ pub type OfdLockFile = Lock<Ofd>;
 
 /// A caller is told at most this often of the same owner.
 const QUIET: Duration = Duration::from_secs(1);
-
-type OnWait = Arc<dyn Fn(&WaitEvent<'_>) + Send + Sync>;
-type OnInterrupt = Arc<dyn Fn() -> ControlFlow<()> + Send + Sync>;
 
 /// A lock: a path, a scheme and options. [`LockFile`] is the one to use first.
 ///
@@ -80,20 +77,6 @@ pub struct Lock<S> {
     options: Options,
 }
 
-#[derive(Clone, Default)]
-struct Options {
-    timeout: Timeout,
-    mode: Mode,
-    ownership: Ownership,
-    reentry: Reentry,
-    recovery: Recovery,
-    file_mode: Option<u32>,
-    cancel: Option<CancelToken>,
-    command: Option<Arc<str>>,
-    on_wait: Option<OnWait>,
-    on_interrupt: Option<OnInterrupt>,
-}
-
 impl<S: Scheme + Default> Lock<S> {
     /// The lock of what is at `path`, which need not exist; its directory must. The lock file is
     /// `PATH.lock` (scheme pid: `PATH` itself).
@@ -125,88 +108,6 @@ impl<S: Scheme> Lock<S> {
     pub fn at_with_scheme(lock_file: impl AsRef<Path>, scheme: S) -> Lock<S> {
         let path = absolute(lock_file.as_ref());
         Lock { lock_file: path.clone(), path, scheme, options: Options::default() }
-    }
-
-    /// How long [`acquire`](Self::acquire) waits. Default: for ever.
-    #[must_use]
-    pub fn timeout(mut self, timeout: impl Into<Timeout>) -> Lock<S> {
-        self.options.timeout = timeout.into();
-        self
-    }
-
-    /// For readers: any number of them hold the lock at once, while no writer does. Schemes flock
-    /// and ofd can be shared; with the others, acquiring fails with
-    /// [`Unsupported`](FailureReason::Unsupported).
-    ///
-    /// Readers and writers that wait take turns, so that neither starve: a reader that comes while a
-    /// writer waits stands behind it, and a writer stands behind the readers that waited before it.
-    /// Readers of other programs, as `flock --shared`, know nothing of that, and readers that
-    /// [don't wait](Self::try_acquire) come in beside readers. A reader writes no record, so
-    /// [`owner`](Self::owner) names none. There is no upgrade: another process's might come first.
-    #[must_use]
-    pub fn shared(mut self) -> Lock<S> {
-        self.options.mode = Mode::Shared;
-        self
-    }
-
-    /// Who owns the lock: the thread (the default) or the process that acquires it.
-    #[must_use]
-    pub fn ownership(mut self, ownership: Ownership) -> Lock<S> {
-        self.options.ownership = ownership;
-        self
-    }
-
-    /// Whether its owner may enter again. Default: refuse.
-    #[must_use]
-    pub fn reentry(mut self, reentry: Reentry) -> Lock<S> {
-        self.options.reentry = reentry;
-        self
-    }
-
-    /// When a stale lock may be taken over. Default: when its owner is proven dead.
-    #[must_use]
-    pub fn recovery(mut self, recovery: Recovery) -> Lock<S> {
-        self.options.recovery = recovery;
-        self
-    }
-
-    /// The mode of a lock file that is made, before the umask. Default: `0o666` (scheme pid:
-    /// `0o644`).
-    #[must_use]
-    pub fn file_mode(mut self, mode: u32) -> Lock<S> {
-        self.options.file_mode = Some(mode);
-        self
-    }
-
-    /// Waits end when `token` is cancelled.
-    #[must_use]
-    pub fn cancel_token(mut self, token: CancelToken) -> Lock<S> {
-        self.options.cancel = Some(token);
-        self
-    }
-
-    /// What the record says is running. Default: the command line of this process.
-    #[must_use]
-    pub fn command(mut self, command: impl Into<String>) -> Lock<S> {
-        self.options.command = Some(command.into().into());
-        self
-    }
-
-    /// Calls `told` in the waiting thread when a wait begins, when the owner changes, and every
-    /// few seconds.
-    #[must_use]
-    pub fn on_wait(mut self, told: impl Fn(&WaitEvent<'_>) + Send + Sync + 'static) -> Lock<S> {
-        self.options.on_wait = Some(Arc::new(told));
-        self
-    }
-
-    /// Calls `asked` in the waiting thread when a signal handler has run during a wait: on
-    /// `Break` the wait ends with [`Interrupted`](FailureReason::Interrupted). Without it, waits go
-    /// on. The library itself installs no handler.
-    #[must_use]
-    pub fn on_interrupt(mut self, asked: impl Fn() -> ControlFlow<()> + Send + Sync + 'static) -> Lock<S> {
-        self.options.on_interrupt = Some(Arc::new(asked));
-        self
     }
 
     /// What is protected, as an absolute path.
@@ -255,7 +156,7 @@ impl<S: Scheme> Lock<S> {
 
     pub(crate) fn acquire_until(&self, deadline: Deadline) -> Result<Guard, LockError> {
         let site = self.site()?;
-        let key = site.key().map_err(|obstacle| failed(&site, obstacle))?;
+        let key = self.key(&site)?;
         let options = &self.options;
         if options.mode == Mode::Shared && !self.scheme.can_share() {
             let message = format!(
@@ -342,9 +243,12 @@ impl<S: Scheme> Lock<S> {
     }
 
     /// What two handles of one lock have in common, in an order that all callers share.
-    pub(crate) fn order(&self) -> Result<crate::site::Key, LockError> {
-        let site = self.site()?;
-        site.key().map_err(|obstacle| failed(&site, obstacle))
+    pub(crate) fn order(&self) -> Result<Key, LockError> {
+        self.key(&self.site()?)
+    }
+
+    fn key(&self, site: &Site) -> Result<Key, LockError> {
+        site.key(self.scheme.part()).map_err(|obstacle| failed(site, obstacle))
     }
 
     /// Whether `other`, on the same lock file, is acquired when this is.

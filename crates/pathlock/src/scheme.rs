@@ -12,6 +12,7 @@
 //! 2. [`Hold::release`] lets go, and removes only what it made itself.
 //! 3. [`Scheme::status`] looks and takes nothing; [`Scheme::remove`] is a person's order.
 
+use std::ffi::OsStr;
 use std::fmt;
 use std::fs::File;
 use std::io;
@@ -85,9 +86,19 @@ pub trait Scheme: fmt::Debug + Send + Sync {
         sys::with_suffix(path, ".lock")
     }
 
+    /// Where a lock file has many locks in it, as a database does: the name of this one.
+    fn part(&self) -> &str {
+        ""
+    }
+
     /// Whether it has shared locks: many holders at once, as long as none is exclusive.
     fn can_share(&self) -> bool {
         false
+    }
+
+    /// Whether what happens to the file `name` in the lock file's directory may free the lock.
+    fn concerns(&self, site: &Site, name: &OsStr) -> bool {
+        name == site.name()
     }
 
     /// Tries once for the lock. Never waits, and leaves nothing behind unless it is held.
@@ -118,8 +129,14 @@ impl<S: Scheme + ?Sized> Scheme for Arc<S> {
     fn lock_file(&self, path: &Path) -> PathBuf {
         (**self).lock_file(path)
     }
+    fn part(&self) -> &str {
+        (**self).part()
+    }
     fn can_share(&self) -> bool {
         (**self).can_share()
+    }
+    fn concerns(&self, site: &Site, name: &OsStr) -> bool {
+        (**self).concerns(site, name)
     }
     fn attempt(&self, request: &Request<'_>) -> Result<Attempt, Obstacle> {
         (**self).attempt(request)
@@ -174,8 +191,10 @@ pub struct Busy {
 pub enum Waiter {
     /// Its turn in a queue of the kernel: for schemes of this crate.
     Queue(QueuePlace),
-    /// The lock file's name to go or to change, or the owner in the status to die.
+    /// The lock file's name to go or to change, or an owner in the status to die.
     Change,
+    /// Its turn in a queue that the scheme keeps itself.
+    Place(Box<dyn Place>),
     /// Time to pass: what happens on other hosts can't be seen otherwise.
     Backoff,
 }
@@ -184,6 +203,25 @@ impl Waiter {
     fn queue(queue: impl Queue + 'static) -> Waiter {
         Waiter::Queue(QueuePlace(Arc::new(queue)))
     }
+}
+
+/// A place in a queue that a scheme keeps itself: in a database, or by what it has locked.
+///
+/// It is looked at when a file that [concerns](Self::concerns) it has changed, when a holder in the
+/// last status has died, and every few seconds. Dropping it leaves the queue.
+pub trait Place: fmt::Debug + Send {
+    /// The directory whose files tell, when one of them is written, closed by a writer or removed.
+    fn directory(&self) -> &Path;
+
+    /// Whether what has happened to the file `name` there may have brought our turn.
+    fn concerns(&self, name: &OsStr) -> bool;
+
+    /// Looks whether our turn has come, and never waits for it: an [`Attempt::Busy`] has this place
+    /// in its waiter again.
+    ///
+    /// # Errors
+    /// As [`Scheme::attempt`]; then the queue is left.
+    fn look(self: Box<Self>, request: &Request<'_>) -> Result<Attempt, Obstacle>;
 }
 
 /// A place in a queue of the kernel.
@@ -240,6 +278,12 @@ pub(crate) trait Queue: fmt::Debug + Send + Sync {
 pub trait Hold: fmt::Debug + Send + Sync {
     /// Who holds it.
     fn owner(&self) -> &Owner;
+
+    /// A number that only grows from one exclusive holder to the next, where the scheme counts them:
+    /// a fencing token.
+    fn token(&self) -> Option<u64> {
+        None
+    }
 
     /// Lets go. Called once.
     ///

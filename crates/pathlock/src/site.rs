@@ -21,6 +21,8 @@ pub struct Site {
 pub(crate) struct Key {
     directory: FileId,
     name: OsString,
+    /// Which of the locks in the file.
+    part: String,
 }
 
 impl Site {
@@ -58,11 +60,13 @@ impl Site {
         &self.name
     }
 
+    /// The key of the lock that is called `part` in the lock file.
+    ///
     /// # Errors
     /// When the directory is not there.
-    pub(crate) fn key(&self) -> Result<Key, Obstacle> {
+    pub(crate) fn key(&self, part: &str) -> Result<Key, Obstacle> {
         let stat = sys::stat_directory(&self.directory).map_err(|error| self.no_directory(error))?;
-        Ok(Key { directory: stat.id, name: self.name.clone() })
+        Ok(Key { directory: stat.id, name: self.name.clone(), part: part.to_owned() })
     }
 
     pub(crate) fn filesystem(&self) -> Result<Filesystem, Obstacle> {

@@ -24,9 +24,18 @@ pub enum State {
 pub struct Status {
     state: State,
     owner: Option<Owner>,
+    /// Seldom there, and so kept aside.
+    company: Option<Box<Company>>,
     detail: Cow<'static, str>,
     /// What was looked at, so that no other lock than this one is ever broken.
     pub(crate) seen: Seen,
+}
+
+/// Who is there besides the owner.
+#[derive(Debug, Clone, Default)]
+struct Company {
+    others: Vec<Owner>,
+    waiters: Vec<Owner>,
 }
 
 /// What tells the lock that was looked at from any other.
@@ -46,7 +55,21 @@ impl Status {
     /// A status with `detail`: one clause that says how it is known.
     #[must_use]
     pub fn new(state: State, owner: Option<Owner>, detail: impl Into<Cow<'static, str>>) -> Status {
-        Status { state, owner, detail: detail.into(), seen: Seen::Nothing }
+        Status { state, owner, company: None, detail: detail.into(), seen: Seen::Nothing }
+    }
+
+    /// This status of a lock that `others` hold besides its owner: its other readers.
+    #[must_use]
+    pub fn with_others(mut self, others: Vec<Owner>) -> Status {
+        self.company.get_or_insert_default().others = others;
+        self
+    }
+
+    /// This status of a lock whose scheme keeps a queue, and has `waiters` in it.
+    #[must_use]
+    pub fn with_waiters(mut self, waiters: Vec<Owner>) -> Status {
+        self.company.get_or_insert_default().waiters = waiters;
+        self
     }
 
     pub(crate) fn free() -> Status {
@@ -67,6 +90,19 @@ impl Status {
     #[must_use]
     pub fn owner(&self) -> Option<&Owner> {
         self.owner.as_ref()
+    }
+
+    /// Who holds it, or held it, where the lock file says so: the [owner](Self::owner) first, and the
+    /// other readers where it is shared.
+    pub fn holders(&self) -> impl Iterator<Item = &Owner> {
+        self.owner.iter().chain(self.company.iter().flat_map(|company| &company.others))
+    }
+
+    /// Who waits for it, first come first, where the scheme keeps its own queue. For the others see
+    /// [`Lock::contenders`](crate::Lock::contenders).
+    #[must_use]
+    pub fn waiters(&self) -> &[Owner] {
+        self.company.as_ref().map_or(&[], |company| &company.waiters)
     }
 
     /// One clause: how this is known.

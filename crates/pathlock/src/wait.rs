@@ -11,23 +11,26 @@
 //!   when its token is cancelled, or when a signal handler has run and the caller says so.
 //! - *A wait that ends leaves nothing*: no place in a queue that keeps others out, no mark.
 
+use std::ffi::OsStr;
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use crate::cancel::CancelToken;
 use crate::deadline::Deadline;
 use crate::error::{FailureReason, Obstacle};
-use crate::liveness::{self, Evidence, Liveness};
+use crate::liveness::Liveness;
 use crate::lock::Lock;
 use crate::scheme::{Attempt, Busy, Hold, Request, Scheme, Waiter};
 use crate::site::Site;
-use crate::status::{State, Status};
+use crate::status::Status;
 use crate::sys::{self, Exit, Filesystem, Source, Watch, Woken};
 
 mod backoff;
 mod park;
+mod watch;
 
 use backoff::Backoff;
+use watch::{Begun, MOST_EXITS, Watching, sleep_on, watch_for};
 
 /// How often a waiter looks again though nothing has told it to.
 const RECHECK: Duration = Duration::from_secs(3);
@@ -35,9 +38,6 @@ const RECHECK: Duration = Duration::from_secs(3);
 /// How often one that waits for a lock to be free looks again at once while nobody's record is
 /// in it, a millisecond apart.
 const LETTING_GO: u32 = 20;
-
-/// More processes than this that hold one lock are not watched one by one.
-const MOST_EXITS: usize = 32;
 
 /// What ends a wait besides its end.
 pub(crate) struct Wait<'a> {
@@ -113,7 +113,7 @@ pub(crate) fn acquire(
     wait: &Wait<'_>,
 ) -> Result<Box<dyn Hold>, Ended> {
     let mut backoff = Backoff::new();
-    let mut watch: Option<Watch> = None;
+    let mut watch = Watching::default();
     let mut attempt = scheme.attempt(request)?;
     loop {
         let Busy { status, waiter } = match attempt {
@@ -129,7 +129,7 @@ pub(crate) fn acquire(
         (wait.on_wait)(&status);
         attempt = match waiter {
             Waiter::Queue(place) => {
-                watch = None;
+                watch.end();
                 match park::wait(place.0, wait)? {
                     park::Turn::Come(queue) => match queue.claim(request)? {
                         Some(attempt) => attempt,
@@ -143,16 +143,23 @@ pub(crate) fn acquire(
                 }
             }
             Waiter::Change => {
-                match &watch {
-                    None => match Watch::begin(request.site.directory(), false) {
-                        // Now that nothing can be missed, try again before sleeping.
-                        Ok(Some(begun)) => watch = Some(begun),
-                        Ok(None) => backoff.pause(wait)?,
-                        Err(error) => return Err(Obstacle::from(error).into()),
-                    },
-                    Some(watch) => watch_for(request.site, wait, watch, &status)?,
+                let site = request.site;
+                match watch.begun(site.directory(), false)? {
+                    Begun::Before(watch) => {
+                        watch_for(wait, watch, &status, |name| scheme.concerns(site, name))?
+                    }
+                    Begun::Now => {}
+                    Begun::No => backoff.pause(wait)?,
                 }
                 scheme.attempt(request)?
+            }
+            Waiter::Place(place) => {
+                match watch.begun(place.directory(), true)? {
+                    Begun::Before(watch) => watch_for(wait, watch, &status, |name| place.concerns(name))?,
+                    Begun::Now => {}
+                    Begun::No => backoff.pause(wait)?,
+                }
+                place.look(request)?
             }
             Waiter::Backoff => {
                 backoff.pause(wait)?;
@@ -208,8 +215,9 @@ fn watch_holders<S: Scheme>(
     watch: &Watch,
     status: &Status,
 ) -> Result<(), Obstacle> {
+    let concerns = |name: &OsStr| lock.scheme().concerns(site, name);
     if status.owner().is_some_and(|owner| owner.liveness() == Liveness::Alive) {
-        return watch_for(site, wait, watch, status);
+        return watch_for(wait, watch, status, concerns);
     }
     let shown = lock.contenders().unwrap_or_default();
     let exits: Vec<Exit> = shown
@@ -225,7 +233,7 @@ fn watch_holders<S: Scheme>(
     }
     let mut sources = vec![watch.source()];
     sources.extend(exits.iter().map(Exit::source));
-    sleep_on(site, wait, watch, &sources)
+    sleep_on(wait, watch, &sources, concerns)
 }
 
 /// Lets others run who are about to do something: a moment at first, then a millisecond.
@@ -234,39 +242,5 @@ pub(crate) fn step_aside(times: u32) {
         std::thread::yield_now();
     } else {
         let _ = sys::poll(&[], Some(Duration::from_millis(1)));
-    }
-}
-
-/// Sleeps until the lock's name has changed, its owner has died, or it is time to look again.
-fn watch_for(site: &Site, wait: &Wait<'_>, watch: &Watch, status: &Status) -> Result<(), Obstacle> {
-    // Only one that lives now can be waited for; the pid of another is not its pid.
-    let exit = match status.owner() {
-        Some(owner) if owner.pid != std::process::id() => {
-            let exit = Exit::of(owner.pid).unwrap_or(None);
-            match liveness::judge(owner) {
-                Evidence::Runs => exit,
-                // It has died since it was judged: there is nothing to wait for.
-                Evidence::Gone | Evidence::Reused if status.state() == State::Held => {
-                    step_aside(u32::MAX);
-                    return Ok(());
-                }
-                _ => None,
-            }
-        }
-        _ => None,
-    };
-    let mut sources = vec![watch.source()];
-    sources.extend(exit.as_ref().map(Exit::source));
-    sleep_on(site, wait, watch, &sources)
-}
-
-/// Sleeps until one of `sources` is ready, or it is time to look again. The first is `watch`.
-fn sleep_on(site: &Site, wait: &Wait<'_>, watch: &Watch, sources: &[Source<'_>]) -> Result<(), Obstacle> {
-    loop {
-        match wait.sleep(sources, backoff::jittered(RECHECK))? {
-            // The watch alone, and nothing about this lock: somebody else's file in the directory.
-            Slept::Ready(1) if !watch.saw(site.name()) => {}
-            Slept::Ready(_) | Slept::Recheck | Slept::TimedOut => return Ok(()),
-        }
     }
 }

@@ -17,7 +17,7 @@ impl<S: Scheme> Lock<S> {
     /// When the lock file can't be looked at.
     pub fn status(&self) -> Result<Status, LockError> {
         let site = self.site()?;
-        site.key().map_err(|obstacle| failed(&site, obstacle))?;
+        self.key(&site)?;
         self.scheme.status(&site).map_err(|obstacle| failed(&site, obstacle))
     }
 
@@ -33,7 +33,7 @@ impl<S: Scheme> Lock<S> {
     /// [`Ownership::Process`](crate::Ownership::Process) on both sides, by any thread of this process.
     #[must_use]
     pub fn i_am_locking(&self) -> bool {
-        let key = self.site().ok().and_then(|site| site.key().ok());
+        let key = self.order().ok();
         key.is_some_and(|key| registry::find(&key, self.options.ownership).is_some())
     }
 
@@ -69,7 +69,7 @@ impl<S: Scheme> Lock<S> {
     pub fn wait_free(&self, timeout: impl Into<Timeout>) -> Result<(), LockError> {
         let deadline = Deadline::start(timeout.into());
         let site = self.site()?;
-        site.key().map_err(|obstacle| failed(&site, obstacle))?;
+        self.key(&site)?;
         self.with_wait(&site, deadline, |wait| wait::until_free(self, &site, wait))
     }
 

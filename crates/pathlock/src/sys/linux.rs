@@ -196,7 +196,7 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
-    /// Also for writes to the files there, if `writes`. `None` where changes can't be watched: wait
+    /// Also for writes to the files there, and for their being closed by who could write, if `writes`. `None` where changes can't be watched: wait
     /// with a backoff there.
     pub(crate) fn begin(directory: &Path, writes: bool) -> io::Result<Option<Watch>> {
         let idle = IDLE.get_or_init(Mutex::default).lock().ok().and_then(|mut idle| idle.pop());
@@ -208,7 +208,8 @@ impl Watch {
             },
         };
         let names = WatchFlags::DELETE | WatchFlags::MOVED_FROM | WatchFlags::MOVED_TO;
-        let modified = if writes { WatchFlags::MODIFY } else { WatchFlags::empty() };
+        let modified =
+            if writes { WatchFlags::MODIFY | WatchFlags::CLOSE_WRITE } else { WatchFlags::empty() };
         let itself = WatchFlags::DELETE_SELF | WatchFlags::MOVE_SELF | WatchFlags::ONLYDIR;
         let result = inotify::add_watch(&instance, directory, names | itself | modified);
         let mut watch = Watch { instance: ManuallyDrop::new(instance), descriptor: -1 };
@@ -226,8 +227,8 @@ impl Watch {
         self.instance.as_fd()
     }
 
-    /// Reads what has happened: whether any of it may concern `name`.
-    pub(crate) fn saw(&self, name: &OsStr) -> bool {
+    /// Reads what has happened: whether any of it `concerns` the caller.
+    pub(crate) fn saw(&self, concerns: impl Fn(&OsStr) -> bool) -> bool {
         let mut buffer = [std::mem::MaybeUninit::uninit(); 4096];
         let mut reader = inotify::Reader::new(&*self.instance, &mut buffer);
         let mut seen = false;
@@ -235,7 +236,7 @@ impl Watch {
             let overflow = event.events().contains(ReadFlags::QUEUE_OVERFLOW);
             let stale = event.wd() != self.descriptor || event.events().contains(ReadFlags::IGNORED);
             // An event without a name is about the directory itself.
-            let ours = event.file_name().is_none_or(|file| file.to_bytes() == name.as_bytes());
+            let ours = event.file_name().is_none_or(|file| concerns(OsStr::from_bytes(file.to_bytes())));
             seen |= overflow || (!stale && ours);
         }
         seen
@@ -246,7 +247,7 @@ impl Drop for Watch {
     fn drop(&mut self) {
         if self.descriptor >= 0 {
             let _ = inotify::remove_watch(&*self.instance, self.descriptor);
-            self.saw(OsStr::new(""));
+            self.saw(|_| false);
         }
         // SAFETY: `instance` is taken once, here, and not used afterwards.
         let instance = unsafe { ManuallyDrop::take(&mut self.instance) };

@@ -1,0 +1,112 @@
+//! The options of a lock: what may be asked of it besides its path and its scheme.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use super::Lock;
+use crate::cancel::CancelToken;
+use crate::deadline::Timeout;
+use crate::event::WaitEvent;
+use crate::mode::{Mode, Ownership, Recovery, Reentry};
+use crate::scheme::Scheme;
+
+type OnWait = Arc<dyn Fn(&WaitEvent<'_>) + Send + Sync>;
+type OnInterrupt = Arc<dyn Fn() -> ControlFlow<()> + Send + Sync>;
+
+#[derive(Clone, Default)]
+pub(super) struct Options {
+    pub(super) timeout: Timeout,
+    pub(super) mode: Mode,
+    pub(super) ownership: Ownership,
+    pub(super) reentry: Reentry,
+    pub(super) recovery: Recovery,
+    pub(super) file_mode: Option<u32>,
+    pub(super) cancel: Option<CancelToken>,
+    pub(super) command: Option<Arc<str>>,
+    pub(super) on_wait: Option<OnWait>,
+    pub(super) on_interrupt: Option<OnInterrupt>,
+}
+
+impl<S: Scheme> Lock<S> {
+    /// How long [`acquire`](Self::acquire) waits. Default: for ever.
+    #[must_use]
+    pub fn timeout(mut self, timeout: impl Into<Timeout>) -> Lock<S> {
+        self.options.timeout = timeout.into();
+        self
+    }
+
+    /// For readers: any number of them hold the lock at once, while no writer does. Schemes flock
+    /// and ofd can be shared; with the others, acquiring fails with
+    /// [`Unsupported`](crate::FailureReason::Unsupported).
+    ///
+    /// Readers and writers that wait take turns, so that neither starve: a reader that comes while a
+    /// writer waits stands behind it, and a writer stands behind the readers that waited before it.
+    /// Readers of other programs, as `flock --shared`, know nothing of that, and readers that
+    /// [don't wait](Self::try_acquire) come in beside readers. A reader writes no record, so
+    /// [`owner`](Self::owner) names none. There is no upgrade: another process's might come first.
+    #[must_use]
+    pub fn shared(mut self) -> Lock<S> {
+        self.options.mode = Mode::Shared;
+        self
+    }
+
+    /// Who owns the lock: the thread (the default) or the process that acquires it.
+    #[must_use]
+    pub fn ownership(mut self, ownership: Ownership) -> Lock<S> {
+        self.options.ownership = ownership;
+        self
+    }
+
+    /// Whether its owner may enter again. Default: refuse.
+    #[must_use]
+    pub fn reentry(mut self, reentry: Reentry) -> Lock<S> {
+        self.options.reentry = reentry;
+        self
+    }
+
+    /// When a stale lock may be taken over. Default: when its owner is proven dead.
+    #[must_use]
+    pub fn recovery(mut self, recovery: Recovery) -> Lock<S> {
+        self.options.recovery = recovery;
+        self
+    }
+
+    /// The mode of a lock file that is made, before the umask. Default: `0o666` (scheme pid:
+    /// `0o644`).
+    #[must_use]
+    pub fn file_mode(mut self, mode: u32) -> Lock<S> {
+        self.options.file_mode = Some(mode);
+        self
+    }
+
+    /// Waits end when `token` is cancelled.
+    #[must_use]
+    pub fn cancel_token(mut self, token: CancelToken) -> Lock<S> {
+        self.options.cancel = Some(token);
+        self
+    }
+
+    /// What the record says is running. Default: the command line of this process.
+    #[must_use]
+    pub fn command(mut self, command: impl Into<String>) -> Lock<S> {
+        self.options.command = Some(command.into().into());
+        self
+    }
+
+    /// Calls `told` in the waiting thread when a wait begins, when the owner changes, and every
+    /// few seconds.
+    #[must_use]
+    pub fn on_wait(mut self, told: impl Fn(&WaitEvent<'_>) + Send + Sync + 'static) -> Lock<S> {
+        self.options.on_wait = Some(Arc::new(told));
+        self
+    }
+
+    /// Calls `asked` in the waiting thread when a signal handler has run during a wait: on
+    /// `Break` the wait ends with [`Interrupted`](crate::FailureReason::Interrupted). Without it, waits go
+    /// on. The library itself installs no handler.
+    #[must_use]
+    pub fn on_interrupt(mut self, asked: impl Fn() -> ControlFlow<()> + Send + Sync + 'static) -> Lock<S> {
+        self.options.on_interrupt = Some(Arc::new(asked));
+        self
+    }
+}

@@ -1,0 +1,108 @@
+//! Watching files and processes: what a wait without a queue of the kernel's sleeps on.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+
+use super::{RECHECK, Slept, Wait, backoff, step_aside};
+use crate::error::Obstacle;
+use crate::liveness::{self, Evidence};
+use crate::status::{State, Status};
+use crate::sys::{Exit, Source, Watch};
+
+/// More processes than this that hold one lock are not watched one by one.
+pub(super) const MOST_EXITS: usize = 32;
+
+/// The watch of one wait.
+#[derive(Debug, Default)]
+pub(super) struct Watching {
+    watch: Option<(PathBuf, bool, Watch)>,
+}
+
+/// Whether there is a watch.
+#[derive(Debug)]
+pub(super) enum Begun<'a> {
+    /// It has begun before the last try: there is reason to sleep.
+    Before(&'a Watch),
+    /// It has begun by now. Nothing can be missed from here on: try again before sleeping.
+    Now,
+    /// Nothing can be watched there.
+    No,
+}
+
+impl Watching {
+    pub(super) fn begun(&mut self, directory: &Path, writes: bool) -> Result<Begun<'_>, Obstacle> {
+        let is_it = |(watched, all, _): &(PathBuf, bool, Watch)| watched == directory && *all == writes;
+        if self.watch.as_ref().is_some_and(is_it) {
+            return Ok(self.watch.as_ref().map_or(Begun::No, |(.., watch)| Begun::Before(watch)));
+        }
+        self.end();
+        let Some(watch) = Watch::begin(directory, writes)? else { return Ok(Begun::No) };
+        self.watch = Some((directory.to_owned(), writes, watch));
+        Ok(Begun::Now)
+    }
+
+    pub(super) fn end(&mut self) {
+        self.watch = None;
+    }
+}
+
+/// The ends of those who hold a lock.
+#[derive(Debug)]
+pub(super) enum Exits {
+    /// To wait for.
+    Ahead(Vec<Exit>),
+    /// One has died since it was judged: there is nothing to wait for.
+    Over,
+}
+
+impl Exits {
+    /// Of those who are known to live now: the pid of another is not its pid.
+    pub(super) fn of(status: &Status) -> Exits {
+        let mut ahead = Vec::new();
+        for owner in status.holders().filter(|owner| owner.pid != std::process::id()).take(MOST_EXITS) {
+            let exit = Exit::of(owner.pid).unwrap_or(None);
+            match liveness::judge(owner) {
+                Evidence::Runs => ahead.extend(exit),
+                Evidence::Gone | Evidence::Reused if status.state() == State::Held => return Exits::Over,
+                _ => {}
+            }
+        }
+        Exits::Ahead(ahead)
+    }
+}
+
+/// Sleeps until a file that concerns the lock has changed, a holder has died, or it is time to look
+/// again.
+pub(super) fn watch_for(
+    wait: &Wait<'_>,
+    watch: &Watch,
+    status: &Status,
+    concerns: impl Fn(&OsStr) -> bool,
+) -> Result<(), Obstacle> {
+    let exits = match Exits::of(status) {
+        Exits::Ahead(exits) => exits,
+        Exits::Over => {
+            step_aside(u32::MAX);
+            return Ok(());
+        }
+    };
+    let mut sources = vec![watch.source()];
+    sources.extend(exits.iter().map(Exit::source));
+    sleep_on(wait, watch, &sources, concerns)
+}
+
+/// Sleeps until one of `sources` is ready, or it is time to look again. The first is `watch`.
+pub(super) fn sleep_on(
+    wait: &Wait<'_>,
+    watch: &Watch,
+    sources: &[Source<'_>],
+    concerns: impl Fn(&OsStr) -> bool,
+) -> Result<(), Obstacle> {
+    loop {
+        match wait.sleep(sources, backoff::jittered(RECHECK))? {
+            // The watch alone, and nothing about this lock: somebody else's file in the directory.
+            Slept::Ready(1) if !watch.saw(&concerns) => {}
+            Slept::Ready(_) | Slept::Recheck | Slept::TimedOut => return Ok(()),
+        }
+    }
+}
