@@ -59,6 +59,10 @@ impl CancelToken {
         self.inner.cancelled.load(Ordering::Acquire)
     }
 
+    pub(crate) fn is_same(&self, other: &CancelToken) -> bool {
+        Arc::ptr_eq(&self.inner, &other.inner)
+    }
+
     pub(crate) fn source(&self) -> Source<'_> {
         self.inner.event.source()
     }

@@ -9,9 +9,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::error::{LockError, Loss, UnlockError};
 use crate::lock::failed;
-use crate::mode::{Mode, Ownership};
+use crate::mode::Mode;
 use crate::owner::Owner;
-use crate::registry;
+use crate::registry::{self, Acquirer};
 use crate::scheme::{Hold, Lost};
 use crate::site::{Key, Site};
 use crate::sys;
@@ -38,7 +38,7 @@ pub(crate) struct Held {
     hold: Mutex<Option<Box<dyn Hold>>>,
     site: Site,
     key: Key,
-    ownership: Ownership,
+    by: Acquirer,
     mode: Mode,
     /// The process that acquired it.
     pid: u32,
@@ -76,7 +76,8 @@ impl Guard {
         hold: Box<dyn Hold>,
         site: Site,
         key: Key,
-        (ownership, mode): (Ownership, Mode),
+        by: Acquirer,
+        mode: Mode,
         scheme: &str,
     ) -> Guard {
         let owner = hold.owner().clone();
@@ -84,12 +85,12 @@ impl Guard {
             hold: Mutex::new(Some(hold)),
             site,
             key: key.clone(),
-            ownership,
+            by,
             mode,
             pid: std::process::id(),
             scheme: scheme.to_owned(),
         });
-        registry::add(key, ownership, Arc::downgrade(&held));
+        registry::add(key, by, Arc::downgrade(&held));
         Guard { held, owner }
     }
 
@@ -183,7 +184,9 @@ impl Guard {
             *old.hold.lock().unwrap_or_else(PoisonError::into_inner) = Some(hold);
             return Err(failed(&site, error.into()));
         }
-        *self = Guard::new(hold, old.site.clone(), old.key.clone(), (old.ownership, old.mode), &old.scheme);
+        // The thread that forked has another name here.
+        let by = Acquirer { thread: old.by.thread.map(|_| std::thread::current().id()), ..old.by };
+        *self = Guard::new(hold, old.site.clone(), old.key.clone(), by, old.mode, &old.scheme);
         Ok(())
     }
 

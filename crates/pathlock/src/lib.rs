@@ -98,7 +98,8 @@ pub use event::WaitEvent;
 pub use guard::Guard;
 pub use liveness::Liveness;
 pub use lock::{
-    FlockLockFile, LinkLockFile, Lock, LockFile, MkdirLockFile, OfdLockFile, PidLockFile, SymlinkLockFile,
+    Acquire, FlockLockFile, LinkLockFile, Lock, LockFile, MkdirLockFile, OfdLockFile, PidLockFile,
+    SymlinkLockFile,
 };
 pub use mode::{Mode, Ownership, Recovery, Reentry};
 pub use owner::Owner;

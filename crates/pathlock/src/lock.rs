@@ -2,28 +2,31 @@
 //!
 //! Invariant: making a handle, and setting its options, touches nothing outside of it.
 
-use std::cell::RefCell;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::thread::ThreadId;
 
 use crate::deadline::{Deadline, Timeout};
-use crate::error::{Contention, Failure, FailureReason, LockError, Obstacle};
-use crate::event::WaitEvent;
+use crate::error::{Failure, FailureReason, LockError, Obstacle};
 use crate::guard::Guard;
 use crate::mode::{Mode, Reentry};
 use crate::owner::Owner;
-use crate::registry;
-use crate::scheme::{DefaultScheme, Flock, Link, Mkdir, Ofd, Pid, Request, Scheme, Symlink};
+use crate::registry::{self, Mine};
+use crate::scheme::{DefaultScheme, Flock, Hold, Link, Mkdir, Ofd, Pid, Request, Scheme, Symlink};
 use crate::site::{Key, Site};
-use crate::status::Status;
-use crate::wait::{self, Ended, Wait};
+use crate::wait;
 
+mod future;
 mod looking;
 mod options;
+mod pending;
+mod waiting;
 
+pub use future::Acquire;
 use options::Options;
+pub(crate) use pending::{Asked, Line, Pending};
 
 /// A lock file of the default scheme: hard links on Unix, directories elsewhere.
 pub type LockFile = Lock<DefaultScheme>;
@@ -40,8 +43,8 @@ pub type FlockLockFile = Lock<Flock>;
 /// A lock file of scheme `ofd`.
 pub type OfdLockFile = Lock<Ofd>;
 
-/// A caller is told at most this often of the same owner.
-const QUIET: Duration = Duration::from_secs(1);
+/// As [`AnyLockFile`](crate::AnyLockFile).
+type AnyLock = Lock<Arc<dyn Scheme>>;
 
 /// A lock: a path, a scheme and options. [`LockFile`] is the one to use first.
 ///
@@ -158,88 +161,61 @@ impl<S: Scheme> Lock<S> {
         let site = self.site()?;
         let key = self.key(&site)?;
         let options = &self.options;
-        if options.mode == Mode::Shared && !self.scheme.can_share() {
-            let message = format!(
-                "scheme {} has no shared locks: use flock or ofd, for readers and writers alike",
-                self.scheme.name()
-            );
-            return Err(failed(&site, Obstacle::new(FailureReason::Unsupported, message)));
-        }
+        self.check_mode(&site)?;
         if let Some(mine) = registry::find(&key, options.ownership) {
-            if options.reentry == Reentry::Count
-                && (mine.held.mode() == Mode::Exclusive || options.mode == Mode::Shared)
-                && let Some(guard) = Guard::again(mine.held)
-            {
+            let same_thread = mine.same_thread;
+            if let Some(guard) = self.enter_again(mine) {
                 return Ok(guard);
             }
-            if mine.same_thread && deadline.waits() {
+            if same_thread && deadline.waits() {
                 let message = "this thread holds it already, and would wait for itself: release it first, \
                                or allow re-entry";
                 return Err(failed(&site, Obstacle::new(FailureReason::WouldDeadlock, message)));
             }
         }
-        let owner = Owner { scheme: self.scheme.name().into(), ..Owner::current(options.command.as_ref()) };
-        let request = Request {
-            site: &site,
-            owner: &owner,
-            mode: options.mode,
-            waits: deadline.waits(),
-            file_mode: options.file_mode,
-            recovery: options.recovery,
-        };
+        let owner = self.asker();
+        let request = self.request(&site, &owner, deadline.waits());
         let acquired = self.with_wait(&site, deadline, |wait| wait::acquire(&self.scheme, &request, wait));
-        acquired
-            .map(|hold| Guard::new(hold, site, key, (options.ownership, options.mode), self.scheme.name()))
+        acquired.map(|hold| self.guard(hold, site, key, Some(std::thread::current().id())))
     }
 
-    /// Waits as the options say, and says why in vain.
-    fn with_wait<T>(
-        &self,
-        site: &Site,
-        deadline: Deadline,
-        body: impl FnOnce(&Wait<'_>) -> Result<T, Ended>,
-    ) -> Result<T, LockError> {
-        let options = &self.options;
-        let last: RefCell<Option<(Option<Owner>, Instant)>> = RefCell::new(None);
-        let told = |status: &Status| {
-            let Some(on_wait) = &options.on_wait else { return };
-            let known = |(owner, when): &(Option<Owner>, Instant)| {
-                owner.as_ref() == status.owner() && when.elapsed() < QUIET
-            };
-            if !last.borrow().as_ref().is_some_and(known) {
-                *last.borrow_mut() = Some((status.owner().cloned(), Instant::now()));
-                on_wait(&WaitEvent {
-                    path: site.path(),
-                    lock_file: site.lock_file(),
-                    owner: status.owner(),
-                    detail: status.detail(),
-                    waited: deadline.waited(),
-                    deadline: deadline.end(),
-                });
-            }
-        };
-        let wait = Wait {
-            deadline,
-            cancel: options.cancel.as_ref(),
-            on_interrupt: options.on_interrupt.as_deref(),
-            on_wait: &told,
-        };
-        body(&wait).map_err(|ended| match ended {
-            Ended::Failed(obstacle) => failed(site, obstacle),
-            Ended::Busy(status) => {
-                let contention = Box::new(Contention {
-                    path: site.path().to_owned(),
-                    lock_file: site.lock_file().to_owned(),
-                    status: *status,
-                    waited: deadline.waited(),
-                });
-                if deadline.waits() {
-                    LockError::LockTimeout(contention)
-                } else {
-                    LockError::AlreadyLocked(contention)
-                }
-            }
-        })
+    /// The guard of what `thread`, or no thread, has acquired.
+    fn guard(&self, hold: Box<dyn Hold>, site: Site, key: Key, thread: Option<ThreadId>) -> Guard {
+        let by = registry::Acquirer { thread, ownership: self.options.ownership };
+        Guard::new(hold, site, key, by, self.options.mode, self.scheme.name())
+    }
+
+    fn check_mode(&self, site: &Site) -> Result<(), LockError> {
+        if self.options.mode == Mode::Exclusive || self.scheme.can_share() {
+            return Ok(());
+        }
+        let message = format!(
+            "scheme {} has no shared locks: use flock or ofd, for readers and writers alike",
+            self.scheme.name()
+        );
+        Err(failed(site, Obstacle::new(FailureReason::Unsupported, message)))
+    }
+
+    /// A further guard of what its owner holds, if the owner may enter again.
+    fn enter_again(&self, mine: Mine) -> Option<Guard> {
+        let may = self.options.reentry == Reentry::Count
+            && (mine.held.mode() == Mode::Exclusive || self.options.mode == Mode::Shared);
+        if may { Guard::again(mine.held) } else { None }
+    }
+
+    fn asker(&self) -> Owner {
+        Owner { scheme: self.scheme.name().into(), ..Owner::current(self.options.command.as_ref()) }
+    }
+
+    fn request<'a>(&self, site: &'a Site, owner: &'a Owner, waits: bool) -> Request<'a> {
+        Request {
+            site,
+            owner,
+            mode: self.options.mode,
+            waits,
+            file_mode: self.options.file_mode,
+            recovery: self.options.recovery,
+        }
     }
 
     /// What two handles of one lock have in common, in an order that all callers share.

@@ -15,9 +15,16 @@ use crate::sys::ForkLocal;
 #[derive(Debug)]
 struct Entry {
     key: Key,
-    thread: ThreadId,
-    ownership: Ownership,
+    by: Acquirer,
     held: Weak<Held>,
+}
+
+/// Who has acquired a lock.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Acquirer {
+    /// `None` for a future, which has no thread of its own.
+    pub(crate) thread: Option<ThreadId>,
+    pub(crate) ownership: Ownership,
 }
 
 fn entries() -> &'static Mutex<Vec<Entry>> {
@@ -38,8 +45,8 @@ pub(crate) fn find(key: &Key, ownership: Ownership) -> Option<Mine> {
     let me = thread::current().id();
     let entries = entries().lock().unwrap_or_else(PoisonError::into_inner);
     entries.iter().filter(|entry| entry.key == *key).find_map(|entry| {
-        let same_thread = entry.thread == me;
-        let same_process = ownership == Ownership::Process && entry.ownership == Ownership::Process;
+        let same_thread = entry.by.thread == Some(me);
+        let same_process = ownership == Ownership::Process && entry.by.ownership == Ownership::Process;
         if !same_thread && !same_process {
             return None;
         }
@@ -47,8 +54,8 @@ pub(crate) fn find(key: &Key, ownership: Ownership) -> Option<Mine> {
     })
 }
 
-pub(crate) fn add(key: Key, ownership: Ownership, held: Weak<Held>) {
-    let entry = Entry { key, thread: thread::current().id(), ownership, held };
+pub(crate) fn add(key: Key, by: Acquirer, held: Weak<Held>) {
+    let entry = Entry { key, by, held };
     entries().lock().unwrap_or_else(PoisonError::into_inner).push(entry);
 }
 

@@ -23,14 +23,20 @@ use crate::lock::Lock;
 use crate::scheme::{Attempt, Busy, Hold, Request, Scheme, Waiter};
 use crate::site::Site;
 use crate::status::Status;
-use crate::sys::{self, Exit, Filesystem, Source, Watch, Woken};
+use crate::sys::{self, Exit, Filesystem, Source, Woken};
 
 mod backoff;
+mod driver;
+mod handoff;
+mod lines;
 mod park;
+mod sync;
 mod watch;
 
 use backoff::Backoff;
-use watch::{Begun, MOST_EXITS, Watching, sleep_on, watch_for};
+pub(crate) use driver::{someone_left, submit};
+pub(crate) use handoff::Handoff;
+use watch::{Begun, MOST_EXITS, Watch, Watching, sleep_on, watch_for};
 
 /// How often a waiter looks again though nothing has told it to.
 const RECHECK: Duration = Duration::from_secs(3);
@@ -63,10 +69,10 @@ impl From<Obstacle> for Ended {
 }
 
 /// What ended a sleep.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum Slept {
     /// These of the sources are ready, as in [`Woken::Ready`].
-    Ready(u64),
+    Ready(Vec<usize>),
     /// It is time to look again.
     Recheck,
     /// The deadline has passed.
@@ -83,9 +89,9 @@ impl Wait<'_> {
             self.check_cancelled()?;
             let left = self.deadline.cap(ends.saturating_duration_since(Instant::now()));
             match sys::poll(&all, Some(left))? {
-                Woken::Ready(bits) => {
+                Woken::Ready(which) => {
                     self.check_cancelled()?;
-                    return Ok(Slept::Ready(bits));
+                    return Ok(Slept::Ready(which));
                 }
                 Woken::TimedOut if self.deadline.has_passed() => return Ok(Slept::TimedOut),
                 Woken::TimedOut => return Ok(Slept::Recheck),
@@ -175,7 +181,7 @@ pub(crate) fn acquire(
 /// that holds the lock. Each look is made after the watch has begun.
 pub(crate) fn until_free<S: Scheme>(lock: &Lock<S>, site: &Site, wait: &Wait<'_>) -> Result<(), Ended> {
     let mut backoff = Backoff::new();
-    let mut watch: Option<Watch> = None;
+    let mut watching = Watching::default();
     let mut letting_go = 0;
     loop {
         let status = lock.scheme().status(site)?;
@@ -186,19 +192,19 @@ pub(crate) fn until_free<S: Scheme>(lock: &Lock<S>, site: &Site, wait: &Wait<'_>
             return Err(Ended::Busy(Box::new(status)));
         }
         (wait.on_wait)(&status);
-        match &watch {
-            None if site.filesystem()? == Filesystem::Remote => backoff.pause(wait)?,
-            None => match Watch::begin(site.directory(), true) {
-                Ok(Some(begun)) => watch = Some(begun),
-                Ok(None) => backoff.pause(wait)?,
-                Err(error) => return Err(Obstacle::from(error).into()),
-            },
+        if site.filesystem()? == Filesystem::Remote {
+            backoff.pause(wait)?;
+            continue;
+        }
+        match watching.begun(site.directory(), true)? {
+            Begun::Now => {}
+            Begun::No => backoff.pause(wait)?,
             // An owner that lets go erases its record first, and nothing tells of the rest.
-            Some(_) if status.owner().is_none() && letting_go < LETTING_GO => {
+            Begun::Before(_) if status.owner().is_none() && letting_go < LETTING_GO => {
                 letting_go += 1;
                 step_aside(u32::MAX);
             }
-            Some(watch) => {
+            Begun::Before(watch) => {
                 letting_go = 0;
                 watch_holders(lock, site, wait, watch, &status)?;
             }

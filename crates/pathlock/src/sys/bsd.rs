@@ -92,6 +92,11 @@ impl Event {
         let _ = rustix::io::write(&self.writer, &[1]);
     }
 
+    /// Lowers it: by the one who waits for it.
+    pub(crate) fn clear(&self) {
+        while matches!(rustix::io::read(&self.reader, &mut [0_u8; 64]), Ok(64)) {}
+    }
+
     pub(crate) fn source(&self) -> Source<'_> {
         self.reader.as_fd()
     }
@@ -111,21 +116,30 @@ impl Exit {
     }
 }
 
-/// A change of a name can't be watched here: waiters try again with a backoff.
+/// Changes of names can't be watched here: waiters try again with a backoff.
 #[derive(Debug)]
-pub(crate) struct Watch(OwnedFd);
+pub(crate) struct Watches(OwnedFd);
 
-impl Watch {
-    pub(crate) fn begin(_directory: &Path, _writes: bool) -> io::Result<Option<Watch>> {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct WatchId;
+
+impl Watches {
+    pub(crate) fn new() -> Option<Watches> {
+        None
+    }
+
+    pub(crate) fn add(&self, _directory: &Path, _writes: bool) -> io::Result<Option<WatchId>> {
         Ok(None)
     }
+
+    pub(crate) fn remove(&self, _id: WatchId) {}
 
     pub(crate) fn source(&self) -> Source<'_> {
         self.0.as_fd()
     }
 
-    pub(crate) fn saw(&self, _concerns: impl Fn(&OsStr) -> bool) -> bool {
-        true
+    pub(crate) fn read(&self, mut each: impl FnMut(Option<WatchId>, Option<&OsStr>)) {
+        each(None, None);
     }
 }
 

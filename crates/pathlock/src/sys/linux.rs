@@ -157,6 +157,11 @@ impl Event {
         let _ = rustix::io::write(&self.0, &1_u64.to_ne_bytes());
     }
 
+    /// Lowers it: by the one who waits for it.
+    pub(crate) fn clear(&self) {
+        let _ = rustix::io::read(&self.0, &mut [0_u8; 8]);
+    }
+
     pub(crate) fn source(&self) -> Source<'_> {
         self.0.as_fd()
     }
@@ -188,67 +193,69 @@ impl Exit {
 static IDLE: ForkLocal<Mutex<Vec<OwnedFd>>> = ForkLocal::new();
 const MOST_IDLE: usize = 8;
 
-/// A watch for changes of the names in a directory.
+/// Watches for changes of the names in directories.
 #[derive(Debug)]
-pub(crate) struct Watch {
+pub(crate) struct Watches {
     instance: ManuallyDrop<OwnedFd>,
-    descriptor: i32,
 }
 
-impl Watch {
-    /// Also for writes to the files there, and for their being closed by who could write, if `writes`. `None` where changes can't be watched: wait
-    /// with a backoff there.
-    pub(crate) fn begin(directory: &Path, writes: bool) -> io::Result<Option<Watch>> {
+/// One of some [`Watches`]. Two of one directory are the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct WatchId(i32);
+
+impl Watches {
+    /// `None` where there are none to be had.
+    pub(crate) fn new() -> Option<Watches> {
         let idle = IDLE.get_or_init(Mutex::default).lock().ok().and_then(|mut idle| idle.pop());
         let instance = match idle {
             Some(instance) => instance,
-            None => match inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK) {
-                Ok(instance) => instance,
-                Err(_) => return Ok(None),
-            },
+            None => inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK).ok()?,
         };
+        Some(Watches { instance: ManuallyDrop::new(instance) })
+    }
+
+    /// Watches the names in `directory`; also writes to the files there, and their being closed by
+    /// who could write, if `writes`. `None` where changes can't be watched.
+    pub(crate) fn add(&self, directory: &Path, writes: bool) -> io::Result<Option<WatchId>> {
         let names = WatchFlags::DELETE | WatchFlags::MOVED_FROM | WatchFlags::MOVED_TO;
+        let itself = WatchFlags::DELETE_SELF | WatchFlags::MOVE_SELF | WatchFlags::ONLYDIR;
         let modified =
             if writes { WatchFlags::MODIFY | WatchFlags::CLOSE_WRITE } else { WatchFlags::empty() };
-        let itself = WatchFlags::DELETE_SELF | WatchFlags::MOVE_SELF | WatchFlags::ONLYDIR;
-        let result = inotify::add_watch(&instance, directory, names | itself | modified);
-        let mut watch = Watch { instance: ManuallyDrop::new(instance), descriptor: -1 };
-        match result {
-            Ok(descriptor) => {
-                watch.descriptor = descriptor;
-                Ok(Some(watch))
-            }
+        let flags = names | itself | modified | WatchFlags::MASK_ADD;
+        match inotify::add_watch(&*self.instance, directory, flags) {
+            Ok(descriptor) => Ok(Some(WatchId(descriptor))),
             Err(Errno::NOENT | Errno::NOTDIR) => Err(Errno::NOENT.into()),
             Err(_) => Ok(None),
         }
+    }
+
+    pub(crate) fn remove(&self, id: WatchId) {
+        let _ = inotify::remove_watch(&*self.instance, id.0);
     }
 
     pub(crate) fn source(&self) -> Source<'_> {
         self.instance.as_fd()
     }
 
-    /// Reads what has happened: whether any of it `concerns` the caller.
-    pub(crate) fn saw(&self, concerns: impl Fn(&OsStr) -> bool) -> bool {
+    /// Reads what has happened: in which directory, to which name, or to the directory itself. No
+    /// directory means that something may have happened in any of them.
+    pub(crate) fn read(&self, mut each: impl FnMut(Option<WatchId>, Option<&OsStr>)) {
         let mut buffer = [std::mem::MaybeUninit::uninit(); 4096];
         let mut reader = inotify::Reader::new(&*self.instance, &mut buffer);
-        let mut seen = false;
         while let Ok(event) = reader.next() {
-            let overflow = event.events().contains(ReadFlags::QUEUE_OVERFLOW);
-            let stale = event.wd() != self.descriptor || event.events().contains(ReadFlags::IGNORED);
-            // An event without a name is about the directory itself.
-            let ours = event.file_name().is_none_or(|file| concerns(OsStr::from_bytes(file.to_bytes())));
-            seen |= overflow || (!stale && ours);
+            if event.events().contains(ReadFlags::QUEUE_OVERFLOW) {
+                each(None, None);
+            } else if !event.events().contains(ReadFlags::IGNORED) {
+                let name = event.file_name().map(|name| OsStr::from_bytes(name.to_bytes()));
+                each(Some(WatchId(event.wd())), name);
+            }
         }
-        seen
     }
 }
 
-impl Drop for Watch {
+impl Drop for Watches {
     fn drop(&mut self) {
-        if self.descriptor >= 0 {
-            let _ = inotify::remove_watch(&*self.instance, self.descriptor);
-            self.saw(|_| false);
-        }
+        self.read(|_, _| {});
         // SAFETY: `instance` is taken once, here, and not used afterwards.
         let instance = unsafe { ManuallyDrop::take(&mut self.instance) };
         if let Ok(mut idle) = IDLE.get_or_init(Mutex::default).lock()

@@ -67,10 +67,10 @@ unsupported! {
 pub(crate) type Source<'a> = PhantomData<&'a ()>;
 
 /// What ended a [`poll`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(dead_code, reason = "nothing can be waited for here, and the callers ask for each outcome")]
 pub(crate) enum Woken {
-    Ready(u64),
+    Ready(Vec<usize>),
     TimedOut,
     Interrupted,
 }
@@ -89,6 +89,8 @@ impl Event {
     }
 
     pub(crate) fn raise(&self) {}
+
+    pub(crate) fn clear(&self) {}
 
     pub(crate) fn source(&self) -> Source<'_> {
         PhantomData
@@ -109,21 +111,30 @@ impl Exit {
     }
 }
 
-/// A change of a name, which can't be watched.
+/// Changes of names, which can't be watched.
 #[derive(Debug)]
-pub(crate) struct Watch;
+pub(crate) struct Watches;
 
-impl Watch {
-    pub(crate) fn begin(_directory: &Path, _writes: bool) -> io::Result<Option<Watch>> {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct WatchId;
+
+impl Watches {
+    pub(crate) fn new() -> Option<Watches> {
+        None
+    }
+
+    pub(crate) fn add(&self, _directory: &Path, _writes: bool) -> io::Result<Option<WatchId>> {
         Ok(None)
     }
+
+    pub(crate) fn remove(&self, _id: WatchId) {}
 
     pub(crate) fn source(&self) -> Source<'_> {
         PhantomData
     }
 
-    pub(crate) fn saw(&self, _concerns: impl Fn(&OsStr) -> bool) -> bool {
-        true
+    pub(crate) fn read(&self, mut each: impl FnMut(Option<WatchId>, Option<&OsStr>)) {
+        each(None, None);
     }
 }
 

@@ -229,10 +229,10 @@ pub(crate) fn unlock(file: &File) -> io::Result<()> {
 pub(crate) type Source<'a> = BorrowedFd<'a>;
 
 /// What ended a [`poll`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Woken {
-    /// These sources are ready: bit `n` is the `n`th.
-    Ready(u64),
+    /// These of the sources are ready, by their place among them.
+    Ready(Vec<usize>),
     /// The time is up.
     TimedOut,
     /// A signal handler ran.
@@ -249,8 +249,8 @@ pub(crate) fn poll(sources: &[Source<'_>], time: Option<Duration>) -> io::Result
     match rustix::event::poll(&mut fds, time.as_ref()) {
         Ok(0) => Ok(Woken::TimedOut),
         Ok(_) => {
-            let bits = fds.iter().enumerate().filter(|(_, fd)| !fd.revents().is_empty());
-            Ok(Woken::Ready(bits.fold(0, |bits, (index, _)| bits | 1 << index)))
+            let ready = fds.iter().enumerate().filter(|(_, fd)| !fd.revents().is_empty());
+            Ok(Woken::Ready(ready.map(|(index, _)| index).collect()))
         }
         Err(Errno::INTR) => Ok(Woken::Interrupted),
         Err(error) => Err(error.into()),

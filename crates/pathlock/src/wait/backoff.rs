@@ -23,9 +23,15 @@ impl Backoff {
     }
 
     pub(super) fn pause(&mut self, wait: &Wait<'_>) -> Result<(), Obstacle> {
-        wait.sleep(&[], jittered(self.next))?;
-        self.next = (self.next * 2).min(LONGEST);
+        wait.sleep(&[], self.next())?;
         Ok(())
+    }
+
+    /// How long to pause now.
+    pub(super) fn next(&mut self) -> Duration {
+        let pause = jittered(self.next);
+        self.next = (self.next * 2).min(LONGEST);
+        pause
     }
 }
 

@@ -24,6 +24,7 @@ use std::time::Duration;
 use super::{RECHECK, Slept, Wait, backoff};
 use crate::error::Obstacle;
 use crate::scheme::Queue;
+use crate::status::Status;
 use crate::sys::{self, Event, ForkLocal};
 
 /// How long an idle thread waits for another call before it ends.
@@ -69,6 +70,8 @@ struct Parkers {
 #[derive(Debug, Default)]
 struct Work {
     calls: VecDeque<Arc<Call>>,
+    /// All of them, and those that have nothing to do.
+    threads: usize,
     idle: usize,
     abandoned: Vec<Arc<Call>>,
 }
@@ -83,32 +86,23 @@ fn parkers() -> &'static Parkers {
     PARKERS.get_or_init(Parkers::default)
 }
 
+/// How many threads sit in queues, for waiters and for those who have left.
+pub(super) fn busy_threads() -> usize {
+    let work = lock(&parkers().work);
+    work.threads - work.idle
+}
+
 /// Waits for our turn in `queue`.
 pub(super) fn wait(queue: Arc<dyn Queue>, wait: &Wait<'_>) -> Result<Turn, Obstacle> {
-    let parkers = parkers();
     let Ok(event) = Event::new().map(Arc::new) else {
         queue.leave();
         return Ok(Turn::CannotPark);
     };
-    let call = match parkers.take_over(&queue, &event) {
-        Some(call) => {
-            queue.leave();
-            call
-        }
-        None => {
-            let call = Arc::new(Call { queue, state: Mutex::new(State::Waiting(Arc::clone(&event))) });
-            if parkers.start(&call).is_err() {
-                call.queue.leave();
-                return Ok(Turn::CannotPark);
-            }
-            call
-        }
-    };
-    let parked = Parked(parkers, Some(call));
+    let Some(parked) = Parked::begin(queue, &event) else { return Ok(Turn::CannotPark) };
     loop {
         let slept = wait.sleep(&[event.source()], backoff::jittered(RECHECK))?;
         if slept == Slept::Recheck
-            && let Some(status) = parked.queue().and_then(|queue| queue.look())
+            && let Some(status) = parked.look()
         {
             (wait.on_wait)(&status);
             continue;
@@ -119,14 +113,36 @@ pub(super) fn wait(queue: Arc<dyn Queue>, wait: &Wait<'_>) -> Result<Turn, Obsta
 
 /// A call that a waiter waits for; dropped when the wait is ended by something else, a panic of the
 /// caller's `on_wait` among them.
-struct Parked(&'static Parkers, Option<Arc<Call>>);
+#[derive(Debug)]
+pub(super) struct Parked(&'static Parkers, Option<Arc<Call>>);
 
 impl Parked {
-    fn queue(&self) -> Option<&Arc<dyn Queue>> {
-        self.1.as_ref().map(|call| &call.queue)
+    /// Has a thread sit in `queue`; it raises `event` when our turn has come. `None` where no thread is
+    /// to be had: then the queue is left.
+    pub(super) fn begin(queue: Arc<dyn Queue>, event: &Arc<Event>) -> Option<Parked> {
+        let parkers = parkers();
+        if let Some(call) = parkers.take_over(&queue, event) {
+            queue.leave();
+            return Some(Parked(parkers, Some(call)));
+        }
+        let call = Arc::new(Call { queue, state: Mutex::new(State::Waiting(Arc::clone(event))) });
+        if parkers.start(&call).is_err() {
+            call.queue.leave();
+            return None;
+        }
+        Some(Parked(parkers, Some(call)))
     }
 
-    fn end(mut self) -> Turn {
+    /// Who holds the lock now; `None` when it is another by now.
+    pub(super) fn look(&self) -> Option<Status> {
+        self.1.as_ref().and_then(|call| call.queue.look())
+    }
+
+    pub(super) fn has_come(&self) -> bool {
+        self.1.as_ref().is_some_and(|call| matches!(*lock(&call.state), State::Come(_)))
+    }
+
+    pub(super) fn end(mut self) -> Turn {
         let Some(call) = self.1.take() else { return Turn::LookAgain };
         match self.0.abandon(&call) {
             Some(Ok(())) => Turn::Come(Arc::clone(&call.queue)),
@@ -178,6 +194,7 @@ impl Parkers {
             });
             // One that is about to be idle will do.
             spawned?;
+            work.threads += 1;
         }
         work.calls.push_back(Arc::clone(call));
         drop(work);
@@ -200,6 +217,7 @@ impl Parkers {
             work = back;
             work.idle -= 1;
             if timeout.timed_out() && work.calls.is_empty() {
+                work.threads -= 1;
                 return;
             }
         }

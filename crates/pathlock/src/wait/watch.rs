@@ -7,15 +7,23 @@ use super::{RECHECK, Slept, Wait, backoff, step_aside};
 use crate::error::Obstacle;
 use crate::liveness::{self, Evidence};
 use crate::status::{State, Status};
-use crate::sys::{Exit, Source, Watch};
+use crate::sys::{Exit, Source, WatchId, Watches};
 
 /// More processes than this that hold one lock are not watched one by one.
 pub(super) const MOST_EXITS: usize = 32;
 
-/// The watch of one wait.
+/// The watch of one wait: one directory at a time.
 #[derive(Debug, Default)]
 pub(super) struct Watching {
-    watch: Option<(PathBuf, bool, Watch)>,
+    watch: Option<Watch>,
+}
+
+#[derive(Debug)]
+pub(super) struct Watch {
+    watches: Watches,
+    id: WatchId,
+    directory: PathBuf,
+    writes: bool,
 }
 
 /// Whether there is a watch.
@@ -25,24 +33,44 @@ pub(super) enum Begun<'a> {
     Before(&'a Watch),
     /// It has begun by now. Nothing can be missed from here on: try again before sleeping.
     Now,
-    /// Nothing can be watched there.
+    /// Nothing can be watched there: wait with a backoff.
     No,
 }
 
 impl Watching {
     pub(super) fn begun(&mut self, directory: &Path, writes: bool) -> Result<Begun<'_>, Obstacle> {
-        let is_it = |(watched, all, _): &(PathBuf, bool, Watch)| watched == directory && *all == writes;
+        let is_it = |watch: &Watch| watch.directory == directory && watch.writes == writes;
         if self.watch.as_ref().is_some_and(is_it) {
-            return Ok(self.watch.as_ref().map_or(Begun::No, |(.., watch)| Begun::Before(watch)));
+            return Ok(self.watch.as_ref().map_or(Begun::No, Begun::Before));
         }
         self.end();
-        let Some(watch) = Watch::begin(directory, writes)? else { return Ok(Begun::No) };
-        self.watch = Some((directory.to_owned(), writes, watch));
+        let Some(watches) = Watches::new() else { return Ok(Begun::No) };
+        let Some(id) = watches.add(directory, writes)? else { return Ok(Begun::No) };
+        self.watch = Some(Watch { watches, id, directory: directory.to_owned(), writes });
         Ok(Begun::Now)
     }
 
     pub(super) fn end(&mut self) {
         self.watch = None;
+    }
+}
+
+impl Watch {
+    pub(super) fn source(&self) -> Source<'_> {
+        self.watches.source()
+    }
+
+    /// Reads what has happened: whether any of it `concerns` the caller.
+    fn saw(&self, concerns: impl Fn(&OsStr) -> bool) -> bool {
+        let mut seen = false;
+        self.watches.read(|id, name| seen |= id.is_none_or(|id| id == self.id) && name.is_none_or(&concerns));
+        seen
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.watches.remove(self.id);
     }
 }
 
@@ -101,7 +129,7 @@ pub(super) fn sleep_on(
     loop {
         match wait.sleep(sources, backoff::jittered(RECHECK))? {
             // The watch alone, and nothing about this lock: somebody else's file in the directory.
-            Slept::Ready(1) if !watch.saw(&concerns) => {}
+            Slept::Ready(which) if which == [0] && !watch.saw(&concerns) => {}
             Slept::Ready(_) | Slept::Recheck | Slept::TimedOut => return Ok(()),
         }
     }
