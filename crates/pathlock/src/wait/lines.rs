@@ -140,9 +140,11 @@ impl<'a> Lines<'a> {
         let now = Instant::now();
         self.outside.exits = self.lines.iter().map(Queued::exits).sum();
         for queued in &mut self.lines {
-            queued.drop_ended();
+            queued.waiting.retain(Pending::is_awaited);
             queued.wake(now);
             queued.go_on(&mut self.outside);
+            // Not before: whoever has come with little time has one try.
+            queued.drop_ended();
         }
         for emptied in self.lines.extract_if(.., |queued| queued.waiting.is_empty()) {
             self.outside.unwatch(emptied.watch);
@@ -249,12 +251,9 @@ impl Queued {
         stage.into_iter().chain(ends).min()
     }
 
-    /// Lets those go who need not, or may not, wait any longer.
+    /// Lets those go who may not wait any longer.
     fn drop_ended(&mut self) {
         for pending in std::mem::take(&mut self.waiting) {
-            if !pending.is_awaited() {
-                continue;
-            }
             match pending.ended() {
                 Some(obstacle) => pending.lost(Ended::Failed(obstacle)),
                 None if pending.deadline().has_passed() => {
@@ -312,9 +311,9 @@ impl Queued {
             });
             match tried {
                 Ok(Ok(Attempt::Busy(Busy { status, waiter }))) => {
-                    let waits = first.deadline().waits();
+                    let goes_on = first.deadline().waits() && !first.deadline().has_passed();
                     self.seen = status;
-                    if waits {
+                    if goes_on {
                         let status = self.seen.clone();
                         self.tell(&status);
                         self.stage = self.wait_in(waiter, outside);
