@@ -5,6 +5,9 @@
 //! the parameters it uses, so it may return what was borrowed through them, and they are dropped while the
 //! lock is still held. A panic unwinds through the guard, which releases too.
 //!
+//! That of an `async fn` becomes an `async move` block in its place, for the same reasons; when the future is
+//! dropped on the way, the block is dropped first and then the guard.
+//!
 //! The locals written here and those of the body do not see each other; the one item, `__pathlock_hold`, is
 //! named so that no body means it by accident.
 
@@ -44,13 +47,28 @@ fn expand(handle: &Args, mut function: ItemFn) -> Result<ItemFn> {
     let guard_or_return = quote_spanned!(at_output=> let #guard = #acquired?;);
     let value_or_return = returns_result.then(|| quote_spanned!(at_output=> let #value = #value?;));
     let released_or_return = quote_spanned!(at_output=> #released?;);
+    let (holder, acquiring, holding) = if function.sig.asyncness.is_some() {
+        (
+            quote!(async fn #hold<R>(body: impl ::core::future::Future<Output = R>) -> R {
+                body.await
+            }),
+            quote!(acquire_async().await),
+            quote!(#hold::<#of_body>(async move #body).await),
+        )
+    } else {
+        (
+            quote!(fn #hold<R>(body: impl ::core::ops::FnOnce() -> R) -> R {
+                body()
+            }),
+            quote!(acquire()),
+            quote!(#hold(move || -> #of_body #body)),
+        )
+    };
     function.block = parse_quote!({
-        fn #hold<R>(body: impl ::core::ops::FnOnce() -> R) -> R {
-            body()
-        }
-        let #acquired = #handle.acquire().map_err(::pathlock::Error::from);
+        #holder
+        let #acquired = #handle.#acquiring.map_err(::pathlock::Error::from);
         #guard_or_return
-        let #value = #hold(move || -> #of_body #body);
+        let #value = #holding;
         let #released = #guard.release().map_err(::pathlock::Error::from);
         #value_or_return
         #released_or_return
@@ -73,11 +91,6 @@ fn parse_function(item: TokenStream) -> Result<ItemFn> {
 
 /// Refuses the kinds of function whose callers could not have a lock taken for them.
 fn check(sig: &Signature) -> Result<()> {
-    if let Some(asyncness) = &sig.asyncness {
-        let message = "`#[locked]` works on sync functions: an async one would block its thread while it waits \
-                       and hold the lock across awaits";
-        return Err(Error::new_spanned(asyncness, message));
-    }
     if let Some(constness) = &sig.constness {
         return Err(Error::new_spanned(
             constness,
@@ -201,11 +214,26 @@ mod tests {
     }
 
     #[test]
+    fn the_body_of_an_async_function_is_one_block_with_the_declared_type() {
+        let item = quote!(
+            async fn f() -> Result<(u8, impl Copy), E> {
+                return x?;
+            }
+        );
+        let block: syn::Expr = parse_quote!(
+            __pathlock_hold::<Result<(u8, _), E>>(async move {
+                return x?;
+            })
+            .await
+        );
+        let block = block.into_token_stream().to_string();
+        assert!(body(item.clone()).contains(&block), "{} has {block}", body(item.clone()));
+        assert!(function(item).sig.asyncness.is_some(), "it stays asynchronous");
+    }
+
+    #[test]
     fn an_error_leaves_the_item_as_it_was() {
         for item in [
-            quote!(
-                async fn f() {}
-            ),
             quote!(
                 fn f(&self);
             ),
@@ -222,12 +250,6 @@ mod tests {
     #[test]
     fn what_cannot_be_locked_is_told_why() {
         for (item, said) in [
-            (
-                quote!(
-                    async fn f() {}
-                ),
-                "works on sync functions",
-            ),
             (
                 quote!(
                     const fn f() {}

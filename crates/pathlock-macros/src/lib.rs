@@ -84,17 +84,38 @@ mod expand;
 /// - The body returned `Ok` and the lock could not be released (somebody broke it, say): the `UnlockError`.
 ///   The body did run. When the body returned an error, that error is the one returned.
 ///
+/// # Async functions
+///
+/// An `async fn` acquires with `acquire_async`, which blocks no thread of the executor, and holds the lock across
+/// its awaits. Dropped on the way, it releases the lock, or leaves the line that it waits in.
+///
+/// ```
+/// use std::path::Path;
+///
+/// #[pathlock::locked(job, timeout = "5s")]
+/// async fn nightly(job: &Path) -> std::io::Result<u64> {
+///     // … awaits what it likes …
+///     Ok(42)
+/// }
+///
+/// # fn main() -> std::io::Result<()> {
+/// let dir = tempfile::tempdir()?;
+/// assert_eq!(pollster::block_on(nightly(&dir.path().join("job")))?, 42);
+/// # Ok(())
+/// # }
+/// ```
+///
 /// # Recursion
 ///
 /// A locked function that calls itself, or another one locked on the same path, would wait for itself. The
-/// library refuses that with `LockFailed` (reason `WouldDeadlock`) where it would otherwise hang.
+/// library refuses that with `LockFailed` (reason `WouldDeadlock`) where it would otherwise hang. An async
+/// function belongs to no thread, and does hang.
 ///
 /// # What it works on
 ///
-/// Functions and methods with generics, lifetimes, `impl Trait`, `unsafe`, and attributes of their own.
-/// Not on `async fn` (the thread would wait while the executor has other work, and the lock would stay held
-/// across awaits), `const fn`, `extern fn` (its callers know no `Result`), a function that returns `!`, or a
-/// trait method without a body. The crate must be in scope under its own name, `pathlock`.
+/// Functions and methods with generics, lifetimes, `impl Trait`, `unsafe`, `async`, and attributes of their own.
+/// Not on `const fn`, `extern fn` (its callers know no `Result`), a function that returns `!`, or a trait method
+/// without a body. The crate must be in scope under its own name, `pathlock`.
 #[proc_macro_attribute]
 pub fn locked(args: proc_macro::TokenStream, item: proc_macro::TokenStream) -> proc_macro::TokenStream {
     expand::locked(args.into(), item.into()).into()

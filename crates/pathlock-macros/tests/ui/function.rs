@@ -1,9 +1,6 @@
 use pathlock::locked;
 
 #[locked("job")]
-async fn asynchronous() {}
-
-#[locked("job")]
 const fn constant() {}
 
 #[locked("job")]
