@@ -39,11 +39,12 @@ pub struct Plan {
     seconds: u64,
     workers: usize,
     one_dies_in: u64,
+    futures: bool,
 }
 
 impl Plan {
     /// The flags that [`parse`](Self::parse) knows.
-    pub const FLAGS: &'static [&'static str] = &["broken"];
+    pub const FLAGS: &'static [&'static str] = &["broken", "futures"];
 
     /// Reads the plan from the arguments.
     ///
@@ -58,6 +59,7 @@ impl Plan {
             seconds: args.number("seconds", 5)?,
             workers: usize::try_from(args.number("workers", 6)?).map_err(|error| error.to_string())?,
             one_dies_in: args.number("one-dies-in", 3)?.max(1),
+            futures: args.has("futures"),
         })
     }
 }
@@ -127,6 +129,9 @@ pub fn run(plan: &Plan) -> io::Result<Outcome> {
 
     let mut worker = subcommand("worker", &plan.scheme, &path)?;
     worker.arg("--audit").arg(&audit).args(["--one-dies-in", &plan.one_dies_in.to_string()]);
+    if plan.futures {
+        worker.arg("--futures");
+    }
     let herd = Herd::new();
     let stalled = AtomicBool::new(false);
     let deaths = thread::scope(|scope| {

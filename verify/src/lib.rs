@@ -23,6 +23,7 @@ pub mod exclusion;
 pub mod filesystem;
 pub mod herd;
 pub mod pace;
+pub mod poller;
 pub mod program;
 pub mod random;
 pub mod scene;

@@ -6,7 +6,8 @@
 //! to pass the lock on, to give up waits, and to take such waits up again.
 //!
 //! It waits in all the ways there are: for ever, for a moment, not at all. Whoever gives up must
-//! leave nothing behind either, so the short waits are part of the proof.
+//! leave nothing behind either, so the short waits are part of the proof. With `--futures` it waits by way of
+//! futures, and drops many of them on the way.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -19,6 +20,7 @@ use crate::args::Args;
 use crate::audit::Auditor;
 use crate::broken;
 use crate::pace;
+use crate::poller;
 use crate::random::Random;
 
 /// The longest critical section, in microseconds.
@@ -44,6 +46,8 @@ pub struct Orders {
     pub audit: PathBuf,
     /// One holder in so many is killed inside, in hard times.
     pub one_dies_in: u64,
+    /// Whether to acquire by way of futures.
+    pub futures: bool,
 }
 
 impl Orders {
@@ -57,6 +61,7 @@ impl Orders {
             path: args.path("path")?,
             audit: args.path("audit")?,
             one_dies_in: args.number("one-dies-in", 3)?,
+            futures: args.has("futures"),
         })
     }
 }
@@ -91,7 +96,16 @@ pub fn work(orders: &Orders) -> Result<(), String> {
             _ => Timeout::Never,
         };
         let began = Instant::now();
-        let guard = match lock.acquire_within(timeout) {
+        let acquired = if orders.futures {
+            let patience = random.one_in(2).then(|| Duration::from_micros(random.below(SHORT_WAIT)));
+            match poller::acquire(&lock, timeout, patience) {
+                Some(acquired) => acquired,
+                None => continue,
+            }
+        } else {
+            lock.acquire_within(timeout)
+        };
+        let guard = match acquired {
             Ok(guard) => guard,
             Err(LockError::AlreadyLocked(_)) => continue,
             Err(LockError::LockTimeout(_)) if began.elapsed() < NEVER_SO_LONG => continue,

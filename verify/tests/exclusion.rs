@@ -79,6 +79,17 @@ fn ofd_excludes_while_holders_and_waiters_are_killed() {
 }
 
 #[test]
+fn futures_exclude_while_they_are_dropped_and_processes_are_killed() {
+    for (scheme, dir) in ["link", "symlink", "flock"].iter().zip(directories().iter().cycle()) {
+        let (output, said) = run(&["--scheme", scheme, "--futures", "--seconds", "5"], dir);
+        assert!(output.status.success(), "{scheme} in {}: a claim does not hold: {said}", dir.display());
+        assert_eq!(count(&said, "violations"), 0, "two were inside at once: {said}");
+        assert_eq!(count(&said, "litter"), 0, "a future that is dropped leaves nothing: {said}");
+        assert!(count(&said, "acquisitions") > 500, "too little was acquired to show anything: {said}");
+    }
+}
+
+#[test]
 fn the_auditor_sees_that_a_broken_scheme_does_not_exclude() {
     let dir = &directories()[0];
     let (output, said) = run(&["--broken", "--seconds", "5"], dir);
