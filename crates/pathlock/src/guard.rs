@@ -5,15 +5,17 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::error::{LockError, Loss, UnlockError};
+use crate::error::{Contention, FailureReason, LockError, Loss, Obstacle, UnlockError};
 use crate::lock::failed;
 use crate::mode::Mode;
 use crate::owner::Owner;
 use crate::registry::{self, Acquirer};
 use crate::scheme::{Hold, Lost};
 use crate::site::{Key, Site};
+use crate::status::{State, Status};
 use crate::sys;
 
 /// A lock that is held. Dropping it releases the lock.
@@ -39,7 +41,8 @@ pub(crate) struct Held {
     site: Site,
     key: Key,
     by: Acquirer,
-    mode: Mode,
+    /// Changed, and looked at by one who enters again, under the mutex of `hold`.
+    shared: AtomicBool,
     /// The process that acquired it.
     pid: u32,
     scheme: String,
@@ -51,8 +54,8 @@ impl Held {
         self.hold.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    pub(crate) fn mode(&self) -> Mode {
-        self.mode
+    fn mode(&self) -> Mode {
+        if self.shared.load(Ordering::Relaxed) { Mode::Shared } else { Mode::Exclusive }
     }
 
     fn is_inherited(&self) -> bool {
@@ -86,7 +89,7 @@ impl Guard {
             site,
             key: key.clone(),
             by,
-            mode,
+            shared: AtomicBool::new(mode == Mode::Shared),
             pid: std::process::id(),
             scheme: scheme.to_owned(),
         });
@@ -94,9 +97,16 @@ impl Guard {
         Guard { held, owner }
     }
 
-    /// A further guard of a lock that its owner has entered again.
-    pub(crate) fn again(held: Arc<Held>) -> Option<Guard> {
-        let owner = held.hold.lock().unwrap_or_else(PoisonError::into_inner).as_ref()?.owner().clone();
+    /// A further guard of a lock that its owner enters again; `None` where that would take more than the
+    /// owner has.
+    pub(crate) fn again(held: Arc<Held>, mode: Mode) -> Option<Guard> {
+        let owner = {
+            let hold = held.hold.lock().unwrap_or_else(PoisonError::into_inner);
+            if held.mode() == Mode::Shared && mode == Mode::Exclusive {
+                return None;
+            }
+            hold.as_ref()?.owner().clone()
+        };
         Some(Guard { held, owner })
     }
 
@@ -144,7 +154,7 @@ impl Guard {
     /// Whether others may hold the lock at the same time.
     #[must_use]
     pub fn mode(&self) -> Mode {
-        self.held.mode
+        self.held.mode()
     }
 
     /// A number that only grows from one exclusive holder of this lock to the next: a fencing token,
@@ -158,6 +168,81 @@ impl Guard {
     #[must_use]
     pub fn scheme_name(&self) -> &str {
         &self.held.scheme
+    }
+
+    /// Makes a reader the writer, in one step: what it has read still holds. It never waits, for two
+    /// readers that waited for each other to leave would wait for ever; of two that try, none or
+    /// one gets it. Scheme ofd can do it, and sqlite.
+    ///
+    /// # Errors
+    /// [`AlreadyLocked`](LockError::AlreadyLocked) while there are other readers; then this is still a reader.
+    /// [`LockFailed`](LockError::LockFailed) where the scheme can't do it in one step, and another might come
+    /// between: release it, acquire it as a writer, and read again. Also when a lock that was entered more
+    /// than once has other guards, or is no longer held.
+    ///
+    /// ```
+    /// # #[cfg(target_os = "linux")] {
+    /// let dir = tempfile::tempdir()?;
+    /// let lock = pathlock::OfdLockFile::new(dir.path().join("index")).shared();
+    /// let mut guard = lock.acquire()?;
+    /// // … read, and find something that must be written …
+    /// guard.try_upgrade()?;
+    /// assert_eq!(guard.mode(), pathlock::Mode::Exclusive);
+    /// guard.downgrade()?; // other readers may come in, and no writer has
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn try_upgrade(&mut self) -> Result<(), LockError> {
+        self.convert(Mode::Exclusive)
+    }
+
+    /// Makes the writer a reader, in one step: no other writer comes between. Scheme ofd can do it, and sqlite.
+    ///
+    /// # Errors
+    /// [`LockFailed`](LockError::LockFailed), as [`try_upgrade`](Self::try_upgrade).
+    pub fn downgrade(&mut self) -> Result<(), LockError> {
+        self.convert(Mode::Shared)
+    }
+
+    fn convert(&mut self, mode: Mode) -> Result<(), LockError> {
+        let site = &self.held.site;
+        let refused = |message: String| failed(site, Obstacle::new(FailureReason::Unsupported, message));
+        let mut hold = self.held.hold.lock().unwrap_or_else(PoisonError::into_inner);
+        // Who enters again has the lock from before it waits for the mutex.
+        if Arc::strong_count(&self.held) > 1 {
+            return Err(refused("it was entered more than once, and its guards have one mode".to_owned()));
+        }
+        if self.held.is_inherited() {
+            return Err(refused("a forked child holds nothing that it has not adopted".to_owned()));
+        }
+        let Some(held) = hold.as_mut() else {
+            return Err(failed(site, io::Error::from(io::ErrorKind::NotFound).into()));
+        };
+        if self.held.mode() == mode {
+            return Ok(());
+        }
+        match held.convert(mode) {
+            Ok(true) => {
+                self.held.shared.store(mode == Mode::Shared, Ordering::Relaxed);
+                Ok(())
+            }
+            Ok(false) => Err(LockError::AlreadyLocked(Box::new(Contention {
+                path: site.path().to_owned(),
+                lock_file: site.lock_file().to_owned(),
+                status: Status::new(State::Held, None, "there are other readers"),
+                waited: std::time::Duration::ZERO,
+            }))),
+            Err(Lost::Os(error)) if error.kind() == io::ErrorKind::Unsupported => Err(refused(format!(
+                "scheme {} can't change the mode of a lock in one step, and another might get it in between: \
+                 release it, acquire it anew, and look again at what was read; or use scheme ofd",
+                self.held.scheme
+            ))),
+            Err(Lost::Os(error)) => Err(failed(site, error.into())),
+            Err(Lost::Gone | Lost::Taken(_)) => {
+                let gone = Obstacle::os(io::ErrorKind::NotFound.into());
+                Err(failed(site, gone.saying("somebody has broken the lock")))
+            }
+        }
     }
 
     /// In a forked child: makes the child the owner. The record names it from now on, and its
@@ -186,7 +271,7 @@ impl Guard {
         }
         // The thread that forked has another name here.
         let by = Acquirer { thread: old.by.thread.map(|_| std::thread::current().id()), ..old.by };
-        *self = Guard::new(hold, old.site.clone(), old.key.clone(), by, old.mode, &old.scheme);
+        *self = Guard::new(hold, old.site.clone(), old.key.clone(), by, old.mode(), &old.scheme);
         Ok(())
     }
 

@@ -198,9 +198,8 @@ impl<S: Scheme> Lock<S> {
 
     /// A further guard of what its owner holds, if the owner may enter again.
     fn enter_again(&self, mine: Mine) -> Option<Guard> {
-        let may = self.options.reentry == Reentry::Count
-            && (mine.held.mode() == Mode::Exclusive || self.options.mode == Mode::Shared);
-        if may { Guard::again(mine.held) } else { None }
+        let counts = self.options.reentry == Reentry::Count;
+        counts.then(|| Guard::again(mine.held, self.options.mode)).flatten()
     }
 
     fn asker(&self) -> Owner {

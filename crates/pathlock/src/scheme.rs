@@ -294,6 +294,15 @@ pub trait Hold: fmt::Debug + Send + Sync {
     /// Whether the lock is still ours.
     fn is_valid(&self) -> bool;
 
+    /// Makes it a lock of another mode, in one step and without waiting; `false` while others hold it too.
+    ///
+    /// # Errors
+    /// [`Unsupported`](io::ErrorKind::Unsupported) where it takes two steps, between which another could
+    /// get the lock; and when the lock is no longer ours.
+    fn convert(&mut self, _mode: Mode) -> Result<bool, Lost> {
+        Err(Lost::Os(io::ErrorKind::Unsupported.into()))
+    }
+
     /// Makes `owner`, in this forked child, the one who holds it.
     ///
     /// # Errors

@@ -40,6 +40,8 @@ pub(super) struct WholeFile;
 
 impl KernelLock for WholeFile {
     const READ_ONLY: bool = true;
+    // "Converting a lock is not guaranteed to be atomic: the existing lock is first removed": flock(2).
+    const CONVERTS: bool = false;
     fn try_lock(self, file: &File, mode: Mode) -> io::Result<bool> {
         sys::lock_try(file, mode)
     }

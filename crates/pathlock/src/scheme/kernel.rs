@@ -33,18 +33,20 @@ use std::sync::Arc;
 
 use super::baton::{kernel_held, kernel_owner};
 use super::breaking::{self, Breaking, Bytes};
-use super::{Attempt, Busy, Hold, Lost, Request, Waiter};
+use super::{Attempt, Busy, Request, Waiter};
 use crate::error::{FailureReason, Obstacle};
 use crate::litter;
 use crate::mode::{Mode, Recovery};
-use crate::owner::{MAX_READ, Mark, Owner, Record};
+use crate::owner::{MAX_READ, Mark, Record};
 use crate::recover::{self, Breaker, Verdict};
 use crate::site::Site;
 use crate::status::{Seen, State, Status};
 use crate::sys::{self, FileId, Filesystem, Kind};
 
+mod hold;
 mod queue;
 
+use hold::KernelHold;
 pub(super) use queue::{Courtesy, give_way};
 use queue::{KernelQueue, is_behind};
 
@@ -52,6 +54,8 @@ use queue::{KernelQueue, is_behind};
 pub(crate) trait KernelLock: fmt::Debug + Copy + Send + Sync + 'static {
     /// Whether the lock can be had on a directory, and on a file that can't be written.
     const READ_ONLY: bool;
+    /// Whether a lock that is held becomes one of another mode in one step.
+    const CONVERTS: bool;
     fn try_lock(self, file: &File, mode: Mode) -> io::Result<bool>;
     fn wait(self, file: &File, mode: Mode) -> io::Result<()>;
     fn unlock(self, file: &File) -> io::Result<()>;
@@ -185,9 +189,8 @@ fn settle_locked(
             Verdict::Free | Verdict::NotALock(_) => {}
         }
     }
-    let ours = matches!(record, Record::Owned(..) | Record::Free(_) | Record::Empty);
     // Of many readers no one is the owner, and none may write while others read.
-    let recorded = ours && target.writable && request.mode == Mode::Exclusive;
+    let recorded = may_record(target, &record) && request.mode == Mode::Exclusive;
     let owner = kernel_owner(request);
     if recorded {
         sys::write_start(&target.file, &Record::owned(&owner, Mark::default()))?;
@@ -215,6 +218,11 @@ fn settle_locked(
         owner,
         recorded,
     }))))
+}
+
+/// Whether there is no user's content in the file.
+fn may_record(target: &Target, record: &Record) -> bool {
+    target.writable && matches!(record, Record::Owned(..) | Record::Free(_) | Record::Empty)
 }
 
 pub(super) fn status(lock: impl KernelLock, site: &Site) -> Result<Status, Obstacle> {
@@ -260,110 +268,4 @@ pub(super) fn remove(lock: impl KernelLock, site: &Site, seen: &Status) -> Resul
         sys::remove_name(site.lock_file())?;
     }
     Ok(is_it)
-}
-
-#[derive(Debug)]
-struct KernelHold<K> {
-    lock: K,
-    site: Site,
-    /// `None` once released.
-    target: Option<Arc<Target>>,
-    owner: Owner,
-    /// Whether our record is in the file.
-    recorded: bool,
-}
-
-impl<K: KernelLock> KernelHold<K> {
-    fn target(&self) -> io::Result<&Arc<Target>> {
-        self.target.as_ref().ok_or_else(|| io::ErrorKind::NotFound.into())
-    }
-
-    fn check(&self, target: &Target) -> Result<(), Lost> {
-        let there = sys::stat_at(self.site.lock_file())?.ok_or(Lost::Gone)?;
-        if there.id != target.id {
-            let other = open(self.site.lock_file()).ok().flatten().and_then(|other| other.record().ok());
-            return Err(Lost::Taken(other.and_then(|record| record.owner().cloned())));
-        }
-        if !self.recorded {
-            return Ok(());
-        }
-        match target.record()?.owner() {
-            Some(owner) if !owner.is_same(&self.owner) => Err(Lost::Taken(Some(owner.clone()))),
-            // Somebody has emptied the file: the kernel lock is still ours.
-            _ => Ok(()),
-        }
-    }
-
-    fn erase(&self, target: &Target) -> io::Result<()> {
-        if self.recorded { sys::truncate(&target.file) } else { Ok(()) }
-    }
-
-    /// Our own file, or the one at the path where this process has closed all its files.
-    fn with_target<T>(&self, use_it: impl FnOnce(&Target) -> Result<T, Lost>) -> Result<T, Lost> {
-        let target = self.target()?;
-        if sys::is_still(&target.file, target.id) {
-            return use_it(target);
-        }
-        let reopened = open(self.site.lock_file()).ok().flatten().ok_or(Lost::Gone)?;
-        use_it(&reopened)
-    }
-}
-
-impl<K: KernelLock> Hold for KernelHold<K> {
-    fn owner(&self) -> &Owner {
-        &self.owner
-    }
-
-    fn release(&mut self) -> Result<(), Lost> {
-        let result = self.with_target(|target| {
-            self.check(target)?;
-            let erased = self.erase(target);
-            self.lock.unlock(&target.file)?;
-            Ok(erased?)
-        });
-        let Some(target) = self.target.take() else { return result };
-        if !sys::is_still(&target.file, target.id) {
-            if let Ok(target) = Arc::try_unwrap(target) {
-                sys::abandon(target.file);
-            }
-            return result;
-        }
-        let adopted = matches!(result, Err(Lost::Taken(Some(_))))
-            && recover::still_names(&self.site, &target.file).unwrap_or(false);
-        if result.is_err() && !adopted {
-            // A breaker that has taken the name aside to look may yet give it back: it must not come
-            // back with the record of one that holds nothing.
-            let recorded = target.record().ok().and_then(|record| record.owner().cloned());
-            if recorded.is_some_and(|owner| owner.is_same(&self.owner)) {
-                let _ = self.erase(&target);
-            }
-            let _ = self.lock.unlock(&target.file);
-        }
-        result
-    }
-
-    fn is_valid(&self) -> bool {
-        self.with_target(|target| self.check(target)).is_ok()
-    }
-
-    fn adopt(&mut self, owner: Owner) -> io::Result<()> {
-        let owner = Owner { kernel: true, ..owner };
-        let result = self.with_target(|target| {
-            self.check(target)?;
-            if self.recorded {
-                sys::write_start(&target.file, &Record::owned(&owner, Mark::default()))?;
-            }
-            Ok(())
-        });
-        match result {
-            Ok(()) => self.owner = owner,
-            Err(Lost::Os(error)) => return Err(error),
-            Err(Lost::Gone | Lost::Taken(_)) => return Err(io::ErrorKind::NotFound.into()),
-        }
-        Ok(())
-    }
-
-    fn open_file(&self) -> Option<&File> {
-        self.target.as_ref().map(|target| &target.file)
-    }
 }

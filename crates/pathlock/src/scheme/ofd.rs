@@ -46,6 +46,7 @@ struct Bytes;
 
 impl KernelLock for Bytes {
     const READ_ONLY: bool = false;
+    const CONVERTS: bool = true;
     fn try_lock(self, file: &File, mode: Mode) -> io::Result<bool> {
         sys::range_try(file, LOCK, mode)
     }

@@ -1,0 +1,149 @@
+//! A lock that is held by the kernel's own lock, and how it is let go.
+
+use std::fs::File;
+use std::io;
+use std::sync::Arc;
+
+use super::{KernelLock, Target, may_record, open};
+use crate::mode::Mode;
+use crate::owner::{Mark, Owner, Record};
+use crate::recover;
+use crate::scheme::{Hold, Lost, breaking};
+use crate::site::Site;
+use crate::sys;
+
+#[derive(Debug)]
+pub(super) struct KernelHold<K> {
+    pub(super) lock: K,
+    pub(super) site: Site,
+    /// `None` once released.
+    pub(super) target: Option<Arc<Target>>,
+    pub(super) owner: Owner,
+    /// Whether our record is in the file.
+    pub(super) recorded: bool,
+}
+
+impl<K: KernelLock> KernelHold<K> {
+    fn target(&self) -> io::Result<&Arc<Target>> {
+        self.target.as_ref().ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
+    fn check(&self, target: &Target) -> Result<(), Lost> {
+        let there = sys::stat_at(self.site.lock_file())?.ok_or(Lost::Gone)?;
+        if there.id != target.id {
+            let other = open(self.site.lock_file()).ok().flatten().and_then(|other| other.record().ok());
+            return Err(Lost::Taken(other.and_then(|record| record.owner().cloned())));
+        }
+        if !self.recorded {
+            return Ok(());
+        }
+        match target.record()?.owner() {
+            Some(owner) if !owner.is_same(&self.owner) => Err(Lost::Taken(Some(owner.clone()))),
+            // Somebody has emptied the file: the kernel lock is still ours.
+            _ => Ok(()),
+        }
+    }
+
+    fn erase(&self, target: &Target) -> io::Result<()> {
+        if self.recorded { sys::truncate(&target.file) } else { Ok(()) }
+    }
+
+    /// Our own file, or the one at the path where this process has closed all its files.
+    fn with_target<T>(&self, use_it: impl FnOnce(&Target) -> Result<T, Lost>) -> Result<T, Lost> {
+        let target = self.target()?;
+        if sys::is_still(&target.file, target.id) {
+            return use_it(target);
+        }
+        let reopened = open(self.site.lock_file()).ok().flatten().ok_or(Lost::Gone)?;
+        use_it(&reopened)
+    }
+}
+
+impl<K: KernelLock> Hold for KernelHold<K> {
+    fn owner(&self) -> &Owner {
+        &self.owner
+    }
+
+    fn release(&mut self) -> Result<(), Lost> {
+        let result = self.with_target(|target| {
+            self.check(target)?;
+            let erased = self.erase(target);
+            self.lock.unlock(&target.file)?;
+            Ok(erased?)
+        });
+        let Some(target) = self.target.take() else { return result };
+        if !sys::is_still(&target.file, target.id) {
+            if let Ok(target) = Arc::try_unwrap(target) {
+                sys::abandon(target.file);
+            }
+            return result;
+        }
+        let adopted = matches!(result, Err(Lost::Taken(Some(_))))
+            && recover::still_names(&self.site, &target.file).unwrap_or(false);
+        if result.is_err() && !adopted {
+            // A breaker that has taken the name aside to look may yet give it back: it must not come
+            // back with the record of one that holds nothing.
+            let recorded = target.record().ok().and_then(|record| record.owner().cloned());
+            if recorded.is_some_and(|owner| owner.is_same(&self.owner)) {
+                let _ = self.erase(&target);
+            }
+            let _ = self.lock.unlock(&target.file);
+        }
+        result
+    }
+
+    fn is_valid(&self) -> bool {
+        self.with_target(|target| self.check(target)).is_ok()
+    }
+
+    /// The kernel does it in one step: no other has the lock in between. The record is erased
+    /// before a writer becomes a reader and written after a reader has become a writer, so it is there
+    /// only while its writer is alone; killed in between, it leaves a lock without a record, or a
+    /// record without a lock, as any writer does.
+    fn convert(&mut self, mode: Mode) -> Result<bool, Lost> {
+        let target = Arc::clone(self.target()?);
+        if !K::CONVERTS || !sys::is_still(&target.file, target.id) {
+            return Err(Lost::Os(io::ErrorKind::Unsupported.into()));
+        }
+        self.check(&target)?;
+        if mode == Mode::Shared {
+            self.erase(&target)?;
+            self.recorded = false;
+            return Ok(self.lock.try_lock(&target.file, Mode::Shared)?);
+        }
+        if !self.lock.try_lock(&target.file, Mode::Exclusive)? {
+            return Ok(false);
+        }
+        self.recorded = may_record(&target, &target.record()?);
+        if self.recorded {
+            sys::write_start(&target.file, &Record::owned(&self.owner, Mark::default()))?;
+        }
+        match breaking::outlasts(&self.site, &target.file)? {
+            Some(true) => Ok(true),
+            Some(false) => Err(Lost::Gone),
+            // A breaker came for the readers, and is stopped.
+            None => self.convert(Mode::Shared).map(|_| false),
+        }
+    }
+
+    fn adopt(&mut self, owner: Owner) -> io::Result<()> {
+        let owner = Owner { kernel: true, ..owner };
+        let result = self.with_target(|target| {
+            self.check(target)?;
+            if self.recorded {
+                sys::write_start(&target.file, &Record::owned(&owner, Mark::default()))?;
+            }
+            Ok(())
+        });
+        match result {
+            Ok(()) => self.owner = owner,
+            Err(Lost::Os(error)) => return Err(error),
+            Err(Lost::Gone | Lost::Taken(_)) => return Err(io::ErrorKind::NotFound.into()),
+        }
+        Ok(())
+    }
+
+    fn open_file(&self) -> Option<&File> {
+        self.target.as_ref().map(|target| &target.file)
+    }
+}
