@@ -55,7 +55,7 @@ fn the_only_reader_becomes_the_writer_and_a_reader_again() {
 fn a_reader_among_readers_stays_one() {
     for place in places(&["ofd"]) {
         let other = place.lock().shared().acquire().expect("it is free");
-        let mut guard = place.lock().shared().acquire().expect("readers share");
+        let mut guard = place.lock().shared().try_acquire().expect("readers share");
         let refused = guard.try_upgrade();
         assert!(matches!(refused, Err(LockError::AlreadyLocked(_))), "{place}: {refused:?}");
         assert!(guard.is_valid() && guard.mode() == Mode::Shared, "{place}: it still reads");
