@@ -19,9 +19,6 @@ use crate::sys::{self, Kind, ProcessState};
 const PREFIX: &str = ".pathlock-";
 /// More entries of a directory than this are not looked at in one sweep.
 const MOST: usize = 10_000;
-/// A directory that was made for a lock holds an owner's file or two.
-const MOST_INSIDE: usize = 16;
-
 /// A short digest. It need only agree between builds of one version on one machine: a name that
 /// another build made is left where it is.
 fn digest(value: impl Hash) -> u64 {
@@ -114,7 +111,7 @@ pub(crate) fn discard(path: &Path) {
     match sys::stat_at(path).ok().flatten().map(|stat| stat.kind) {
         Some(Kind::Directory) => {
             if let Ok(directory) = sys::open_directory(path) {
-                for name in sys::names_in(&directory, MOST_INSIDE).unwrap_or_default() {
+                for name in sys::names_in(&directory, MOST).unwrap_or_default() {
                     if crate::scheme::is_owner_file(&directory, &name) {
                         let _ = sys::remove_name_in(&directory, &name);
                     }

@@ -190,7 +190,7 @@ impl<S: Scheme> Lock<S> {
             return Ok(());
         }
         let message = format!(
-            "scheme {} has no shared locks: use flock or ofd, for readers and writers alike",
+            "scheme {} has no shared locks: use mkdir, flock or ofd, for readers and writers alike",
             self.scheme.name()
         );
         Err(failed(site, Obstacle::new(FailureReason::Unsupported, message)))

@@ -36,6 +36,7 @@ mod mkdir;
 mod ofd;
 mod pid;
 mod symlink;
+mod turns;
 
 pub(crate) use breaking::WAITING;
 pub use flock::Flock;

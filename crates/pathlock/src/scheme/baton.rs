@@ -56,17 +56,20 @@ use crate::mode::{Mode, Recovery};
 use crate::owner::{MAX_READ, Mark, Owner, Record};
 use crate::recover::{self, Verdict};
 use crate::scheme::breaking::{self, Bytes, LOOKS, Leaving};
-use crate::scheme::{Attempt, Busy, Request, Waiter};
+use crate::scheme::{Attempt, Busy, Request, Waiter, turns};
 use crate::site::Site;
 use crate::status::{Seen, State, Status};
 use crate::sys::{self, FileId, Filesystem};
 
 mod hold;
 mod queue;
+mod readers;
 mod removal;
 
 use hold::BatonHold;
 use queue::BatonQueue;
+pub(crate) use readers::Reader;
+use readers::{Forgotten, forget_readers, living_reader, reader_left};
 pub(crate) use removal::remove;
 
 /// What the three schemes differ in.
@@ -85,6 +88,16 @@ pub(crate) trait Form: fmt::Debug + Copy + Send + Sync + 'static {
 
     /// Has the name say the new owner, where it says one. For people: nothing depends on it.
     fn renamed(self, place: &Place, owner: &Owner);
+
+    /// The file by whose bytes readers and writers take turns, where there are readers.
+    fn turnstile(self, _place: &Place) -> Option<&File> {
+        None
+    }
+
+    /// The readers whose records are there, dead or alive.
+    fn readers(self, _place: &Place) -> io::Result<Vec<Reader>> {
+        Ok(Vec::new())
+    }
 
     /// Takes the name away.
     fn remove(self, site: &Site, place: &Place, owner: &Owner) -> io::Result<()>;
@@ -121,7 +134,7 @@ impl Place {
     }
 
     /// The file with the record, and whether it can be written; `None` where there is none of ours.
-    fn record_file(&self, form: impl Form) -> io::Result<Option<(&File, bool)>> {
+    pub(crate) fn record_file(&self, form: impl Form) -> io::Result<Option<(&File, bool)>> {
         if let Some((file, writable)) = self.record.get() {
             return Ok(Some((file, *writable)));
         }
@@ -137,7 +150,7 @@ impl Place {
         self.kind == sys::Kind::File
     }
 
-    fn read(&self, form: impl Form) -> io::Result<Vec<u8>> {
+    pub(crate) fn read(&self, form: impl Form) -> io::Result<Vec<u8>> {
         match self.record_file(form)? {
             Some((file, _)) => sys::read_start(file, MAX_READ),
             None => Ok(Vec::new()),
@@ -151,12 +164,17 @@ impl Place {
         }
     }
 
-    fn is_announced(&self) -> bool {
-        breaking::is_announced(&self.inode)
+    /// What tells this state of the lock from any other.
+    fn seen(&self, form: impl Form) -> io::Result<Seen> {
+        let mut text = self.read(form)?;
+        for reader in form.readers(self)? {
+            text.extend(reader.name.as_encoded_bytes());
+        }
+        Ok(Seen::Inode(self.id, text))
     }
 
     /// Whether somebody sees to a mark: an heir, or a breaker.
-    fn is_watched<F: Form>(&self, _form: F) -> bool {
+    pub(crate) fn is_watched<F: Form>(&self, _form: F) -> bool {
         breaking::is_watched(&self.inode, F::BATON)
     }
 
@@ -168,12 +186,12 @@ impl Place {
 
     /// Gives up the inode's `flock`, which the caller has, without leaving a mark that nobody
     /// sees to. Invariant 2 of the module.
-    fn let_go(&self, form: impl Form, site: &Site, owner: &Owner) {
+    pub(crate) fn let_go(&self, form: impl Form, site: &Site, owner: &Owner) {
         loop {
             let leaving = Leaving::begin(Bytes::of_inode(&self.inode));
             let watched = self.is_watched(form);
             let marked = self.is_marked(form, site);
-            if marked && !watched {
+            if marked && !watched && !matches!(living_reader(form, self), Ok(Some(_))) {
                 let _ = form.remove(site, self, owner);
             }
             drop(leaving);
@@ -188,7 +206,7 @@ impl Place {
     /// Tries for the inode's `flock`; and again while another has it, nobody is announced, and a mark
     /// is in place. That one is about to take the lock, or to look itself; but if it ends instead,
     /// as a waiter's thread does when the program exits, the mark is the caller's to see to.
-    fn regain(&self, form: impl Form, site: &Site) -> bool {
+    pub(crate) fn regain(&self, form: impl Form, site: &Site) -> bool {
         for look in 0..LOOKS {
             if sys::lock_try(&self.inode, Mode::Exclusive).unwrap_or(false) {
                 return true;
@@ -230,7 +248,7 @@ pub(crate) fn attempt(form: impl Form, request: &Request<'_>) -> Result<Attempt,
         }
         let place = Arc::new(place);
         let queue = || BatonQueue::waiter(form, request, &place);
-        if request.waits && place.is_announced() {
+        if request.waits && turns::is_behind(&place.inode, Mode::Exclusive) {
             return Ok(busy(queued_status(form, &place), queue()));
         }
         if !sys::lock_try(&place.inode, Mode::Exclusive)? {
@@ -265,7 +283,10 @@ fn settle_locked(
         return Ok(None);
     }
     let stale = match verdict {
-        Verdict::Free => false,
+        Verdict::Free => match forget_readers(form, place, request.recovery)? {
+            Forgotten::Dead(some) => some,
+            Forgotten::No(status) => return Ok(Some(busy(status, Waiter::Change))),
+        },
         Verdict::Stale(status) if request.recovery == Recovery::Never => {
             return Ok(Some(busy(status, Waiter::Change)));
         }
@@ -314,7 +335,7 @@ pub(crate) fn kernel_owner(request: &Request<'_>) -> Owner {
     Owner { kernel: true, ..request.owner.clone() }
 }
 
-fn busy(status: Status, waiter: Waiter) -> Attempt {
+pub(crate) fn busy(status: Status, waiter: Waiter) -> Attempt {
     Attempt::Busy(Busy { status, waiter })
 }
 
@@ -325,7 +346,7 @@ fn waits_by(filesystem: Filesystem) -> Waiter {
     }
 }
 
-fn not_a_lock(what: &'static str) -> Obstacle {
+pub(crate) fn not_a_lock(what: &'static str) -> Obstacle {
     Obstacle::new(
         FailureReason::NotALockFile,
         format!("{what}; it is left as it is: give the lock file another name, or remove it yourself"),
@@ -333,8 +354,14 @@ fn not_a_lock(what: &'static str) -> Obstacle {
 }
 
 /// What there is to say of a lock whose `flock` another process has.
-fn queued_status(form: impl Form, place: &Place) -> Status {
-    kernel_held(place.read(form).ok().and_then(|text| Record::parse(&text).owner().cloned()))
+pub(crate) fn queued_status(form: impl Form, place: &Place) -> Status {
+    let record = place.read(form).map(|text| Record::parse(&text));
+    if let Ok(Record::Free(_)) = record
+        && let Some(status) = readers::status(form, place)
+    {
+        return status;
+    }
+    kernel_held(record.ok().and_then(|record| record.owner().cloned()))
 }
 
 /// The status of a lock whose kernel lock is held, and whose record names `owner`.
@@ -380,13 +407,15 @@ fn status_of(
     place: &Place,
     filesystem: Filesystem,
 ) -> Result<Status, Obstacle> {
-    let text = place.read(form)?;
-    let seen = Seen::Inode(place.id, text);
+    let seen = place.seen(form)?;
     if filesystem == Filesystem::Local && sys::lock_held_as(&place.inode)?.is_some() {
         return Ok(queued_status(form, place).of(seen));
     }
     let status = match look(form, site, place, filesystem)? {
-        Verdict::Free => Status::new(State::Free, None, "it was left for the next in the queue"),
+        Verdict::Free => match reader_left(form, place)? {
+            Some(status) => status,
+            None => Status::new(State::Free, None, "it was left for the next in the queue"),
+        },
         Verdict::Stale(status) | Verdict::Held(status) => status,
         Verdict::NotALock(what) => Status::new(State::Unknown, None, what),
     };

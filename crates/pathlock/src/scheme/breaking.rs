@@ -7,9 +7,9 @@
 //! could be locked, and has bytes of its directory, by a digest of its name.
 //!
 //! - A *waiter* has [`ANNOUNCED`] (and see the module `kernel::queue`).
-//! - A *breaker* has the next byte from before its look until after the removal ([`Breaking`]).
+//! - A *breaker* has a byte from before its look until after the removal ([`Breaking`]).
 //!   Breakers are serialised by [`Breaker`](crate::recover::Breaker).
-//! - Who takes the name away on release has the one after, from before its look at the name
+//! - Who takes the name away on release has another, from before its look at the name
 //!   ([`Leaving`]).
 //!
 //! # Invariant
@@ -54,9 +54,11 @@ pub(super) const ANNOUNCED: Range = Range { start: START + 1, length: 1 };
 pub(super) const STAGED: Range = Range { start: START + 2, length: 1 };
 /// All who wait. No byte before these stands for anything but the lock.
 pub(crate) const WAITING: Range = Range { start: START, length: 3 };
-/// A breaker comes after those who wait, and who leaves after that.
-const BREAKING: i64 = WAITING.length;
-const LEAVING: i64 = BREAKING + 1;
+/// Readers of a directory: those who hold it, and those who are about to.
+pub(super) const READING: Range = Range { start: START + 3, length: 1 };
+/// A breaker comes after those, and who leaves after that.
+const BREAKING: i64 = 4;
+const LEAVING: i64 = 5;
 
 /// How often one looks for what another is about to finish.
 pub(super) const LOOKS: u32 = 24;
@@ -98,16 +100,11 @@ pub(super) fn others_have(file: &File, bytes: Range) -> bool {
     sys::range_held_as(file, bytes).is_ok_and(|mode| mode.is_some())
 }
 
-/// Whether others wait in the queue of the inode.
-pub(super) fn is_announced(file: &File) -> bool {
-    others_have(file, ANNOUNCED)
-}
-
-/// Whether others break the lock, or wait for it where they keep the name (`baton`).
+/// Whether others break the lock, or wait for it or read where they keep the name (`baton`).
 pub(super) fn is_watched(file: &File, baton: bool) -> bool {
     let breaking = Bytes::of_inode(file).breaking();
-    let both = Range { start: ANNOUNCED.start, length: breaking.start + breaking.length - ANNOUNCED.start };
-    others_have(file, if baton { both } else { breaking })
+    let all = Range { start: START, length: BREAKING + 1 };
+    others_have(file, if baton { all } else { breaking })
 }
 
 /// A shared lock of a byte, for as long as it is there.

@@ -23,7 +23,7 @@
 //! Waiters sit in the kernel's queue, and announce themselves by a shared lock of a far byte: a
 //! contender that would wait joins the queue behind them, and gives way to one that has been woken
 //! and does not run yet (see [`Queue::give_way`](super::Queue::give_way)). That neither readers nor
-//! writers starve is the business of the module `queue`.
+//! writers starve is the business of the module `turns`.
 
 use std::fmt;
 use std::fs::File;
@@ -33,6 +33,7 @@ use std::sync::Arc;
 
 use super::baton::{kernel_held, kernel_owner};
 use super::breaking::{self, Breaking, Bytes};
+use super::turns::is_behind;
 use super::{Attempt, Busy, Request, Waiter};
 use crate::error::{FailureReason, Obstacle};
 use crate::litter;
@@ -47,8 +48,8 @@ mod hold;
 mod queue;
 
 use hold::KernelHold;
+use queue::KernelQueue;
 pub(super) use queue::{Courtesy, give_way};
-use queue::{KernelQueue, is_behind};
 
 /// What flock and ofd differ in.
 pub(crate) trait KernelLock: fmt::Debug + Copy + Send + Sync + 'static {

@@ -25,6 +25,10 @@ use crate::owner::{MAX_READ, Mark, Owner, Record};
 use crate::site::Site;
 use crate::status::Status;
 use crate::sys::{self, Filesystem, Kind};
+use baton::Reader;
+use readers::is_reader_name;
+
+mod readers;
 
 /// Directories: the default on Windows. See the [module](crate::scheme) and `docs/protocol.md`.
 #[derive(Debug, Clone, Copy, Default)]
@@ -34,8 +38,14 @@ impl Scheme for Mkdir {
     fn name(&self) -> &str {
         "mkdir"
     }
+    fn can_share(&self) -> bool {
+        true
+    }
     fn attempt(&self, request: &Request<'_>) -> Result<Attempt, Obstacle> {
-        baton::attempt(DirectoryForm, request)
+        match request.mode {
+            Mode::Exclusive => baton::attempt(DirectoryForm, request),
+            Mode::Shared => readers::attempt(request),
+        }
     }
     fn status(&self, site: &Site) -> Result<Status, Obstacle> {
         baton::status(DirectoryForm, site)
@@ -45,8 +55,10 @@ impl Scheme for Mkdir {
     }
 }
 
-/// A lock's directory holds an owner's file; this many entries are looked at.
+/// A lock's directory holds an owner's file; this many are looked at.
 const MOST: usize = 32;
+/// Each reader has a file there, too.
+const MOST_NAMES: usize = 10_000;
 
 #[derive(Debug, Clone, Copy)]
 struct DirectoryForm;
@@ -104,7 +116,7 @@ impl Form for DirectoryForm {
     }
 
     fn find_record(self, place: &Place) -> io::Result<Option<(File, bool)>> {
-        for name in sys::names_in(&place.inode, MOST)? {
+        for name in names_of_owners(&place.inode)? {
             if let Ok(Some((file, writable, record))) = open_record(&place.inode, &name)
                 && matches!(record, Record::Owned(..) | Record::Free(_))
             {
@@ -117,7 +129,7 @@ impl Form for DirectoryForm {
     fn renamed(self, place: &Place, owner: &Owner) {
         let Some((record, _)) = place.record.get() else { return };
         let Ok(id) = sys::stat_of(record).map(|stat| stat.id) else { return };
-        for name in sys::names_in(&place.inode, MOST).unwrap_or_default() {
+        for name in names_of_owners(&place.inode).unwrap_or_default() {
             let same = sys::open_existing_in(&place.inode, &name)
                 .and_then(|(file, _)| sys::stat_of(&file))
                 .is_ok_and(|stat| stat.id == id);
@@ -126,6 +138,17 @@ impl Form for DirectoryForm {
                 return;
             }
         }
+    }
+
+    fn turnstile(self, place: &Place) -> Option<&File> {
+        match place.record_file(self) {
+            Ok(Some((file, true))) => Some(file),
+            _ => None,
+        }
+    }
+
+    fn readers(self, place: &Place) -> io::Result<Vec<Reader>> {
+        readers::recorded(&place.inode)
     }
 
     fn remove(self, site: &Site, place: &Place, owner: &Owner) -> io::Result<()> {
@@ -168,6 +191,14 @@ fn owner_file_name(owner: &Owner) -> OsString {
     format!("{host}.-{:x}{}", owner.thread().unwrap_or(0), owner.pid()).into()
 }
 
+/// The names that may be an exclusive owner's.
+fn names_of_owners(directory: &File) -> io::Result<Vec<OsString>> {
+    let mut names = sys::names_in(directory, MOST_NAMES)?;
+    names.retain(|name| !is_reader_name(name));
+    names.truncate(MOST);
+    Ok(names)
+}
+
 /// The file `name` in a lock's directory and what it says; `None` where that is no file.
 fn open_record(directory: &File, name: &OsStr) -> io::Result<Option<(File, bool, Record)>> {
     let (file, writable) = sys::open_existing_in(directory, name)?;
@@ -187,7 +218,7 @@ fn is_owners(name: &OsStr, record: &Record) -> bool {
     match record {
         Record::Owned(..) | Record::Free(_) => true,
         // One whose maker was killed before it was written; and pylockfile's, which are empty.
-        Record::Empty => name.to_str().is_some_and(has_owners_form),
+        Record::Empty => is_reader_name(name) || name.to_str().is_some_and(has_owners_form),
         Record::Bare(_) | Record::Foreign => false,
     }
 }

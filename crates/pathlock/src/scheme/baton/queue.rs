@@ -1,5 +1,6 @@
 //! A place in the queue of an inode's `flock(2)`.
 
+use std::fs::File;
 use std::io;
 use std::sync::Arc;
 
@@ -11,6 +12,7 @@ use crate::recover;
 use crate::scheme::breaking::ANNOUNCED;
 use crate::scheme::flock::WholeFile;
 use crate::scheme::kernel::{Courtesy, give_way};
+use crate::scheme::turns::{self, Turn};
 use crate::scheme::{Attempt, Queue, QueueKey, Request, Waiter};
 use crate::site::Site;
 use crate::status::Status;
@@ -22,6 +24,8 @@ pub(super) struct BatonQueue<F> {
     site: Site,
     place: Arc<Place>,
     owner: Owner,
+    /// Where there are readers.
+    turn: Option<Turn>,
 }
 
 impl<F: Form> BatonQueue<F> {
@@ -31,13 +35,21 @@ impl<F: Form> BatonQueue<F> {
             site: request.site.clone(),
             place: Arc::clone(place),
             owner: request.owner.clone(),
+            turn: form.turnstile(place).map(|file| Turn::new(file, Mode::Exclusive)),
         };
         queue.join();
         Waiter::queue(queue)
     }
 
     fn withdraw(&self) {
-        let _ = sys::range_unlock(&self.place.inode, ANNOUNCED);
+        turns::withdraw(&self.place.inode);
+        if let Some((turn, file)) = self.turn() {
+            turn.leave(file);
+        }
+    }
+
+    fn turn(&self) -> Option<(&Turn, &File)> {
+        self.turn.as_ref().zip(self.form.turnstile(&self.place))
     }
 }
 
@@ -52,13 +64,25 @@ impl<F: Form> Queue for BatonQueue<F> {
         if F::BATON && matches!(self.place.record_file(self.form), Ok(Some((_, true)))) {
             let _ = sys::range_try(&self.place.inode, ANNOUNCED, Mode::Shared);
         }
+        if let Some((turn, file)) = self.turn() {
+            turn.join(file);
+        }
     }
 
     fn give_way(&self) -> io::Result<bool> {
-        Ok(give_way(WholeFile, &self.place.inode, Mode::Exclusive)? == Courtesy::GaveWay)
+        let courtesy = give_way(WholeFile, &self.place.inode, Mode::Exclusive)?;
+        if let Some(turn) = &self.turn {
+            turn.set_taken(courtesy == Courtesy::Taken);
+        }
+        Ok(courtesy == Courtesy::GaveWay)
     }
 
     fn block(&self) -> io::Result<()> {
+        if let Some((turn, file)) = self.turn()
+            && !turn.await_lock(file)
+        {
+            return Ok(());
+        }
         sys::lock_wait(&self.place.inode, Mode::Exclusive)
     }
 

@@ -9,7 +9,7 @@ use crate::owner::{Owner, Record};
 use crate::recover::{self, Breaker, Verdict};
 use crate::scheme::breaking::{Breaking, Bytes};
 use crate::site::Site;
-use crate::status::{Seen, Status};
+use crate::status::Status;
 
 /// Removes the lock that was seen, if it is still that one.
 pub(crate) fn remove(form: impl Form, site: &Site, seen: &Status) -> Result<bool, Obstacle> {
@@ -18,12 +18,11 @@ pub(crate) fn remove(form: impl Form, site: &Site, seen: &Status) -> Result<bool
         Found::Place(place) => place,
         Found::Other(what) | Found::NotALock(what) => return Err(not_a_lock(what)),
     };
-    let text = place.read(form)?;
-    let record = Record::parse(&text);
+    let record = Record::parse(&place.read(form)?);
     if let Verdict::NotALock(what) = recover::by_record(&record) {
         return Err(not_a_lock(what));
     }
-    if seen.seen != Seen::Inode(place.id, text) {
+    if seen.seen != place.seen(form)? {
         return Ok(false);
     }
     let me = Owner::current(None);
@@ -32,7 +31,7 @@ pub(crate) fn remove(form: impl Form, site: &Site, seen: &Status) -> Result<bool
         remove_ours(form, site, &place, seen, &me)?
     } else {
         let is_it = |aside: &Path| match form.open(aside) {
-            Ok(Found::Place(place)) => Ok(seen.seen == Seen::Inode(place.id, place.read(form)?)),
+            Ok(Found::Place(place)) => Ok(seen.seen == place.seen(form)?),
             _ => Ok(false),
         };
         litter::remove_if(site, &me, is_it)?
@@ -53,8 +52,7 @@ fn remove_ours(
     me: &Owner,
 ) -> Result<bool, Obstacle> {
     let Some(_breaking) = Breaking::begin(Bytes::of_inode(&place.inode)) else { return Ok(false) };
-    let is_it =
-        seen.seen == Seen::Inode(place.id, place.read(form)?) && recover::still_names(site, &place.inode)?;
+    let is_it = seen.seen == place.seen(form)? && recover::still_names(site, &place.inode)?;
     if is_it {
         form.remove(site, place, me)?;
     }

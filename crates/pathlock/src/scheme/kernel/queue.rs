@@ -1,43 +1,19 @@
-//! A place in the queue of a kernel lock, for readers and writers.
-//!
-//! The kernel lets a reader in beside readers, whoever waits: readers that overlap would keep a writer out
-//! for ever. And if readers simply stood back for writers, writers would do so to them. So the two take
-//! turns:
-//!
-//! - A reader that would wait says so by a byte ([`READERS`]), and first waits until no writer is
-//!   announced.
-//! - A writer that would wait first waits until no reader is, and then announces itself
-//!   ([`ANNOUNCED`]); until then it has a byte that keeps nobody back ([`STAGED`]).
-//!
-//! # Invariant
-//!
-//! *Whoever waits, waits for those alone who came before.* A writer that is announced waits for the lock
-//! only, and so for its holders, who wait for nothing. A reader waits for the announced writers; while it
-//! does no other writer becomes one, but those that were just about to. A writer waits for the
-//! readers that wait; while no writer is announced, a reader that comes takes the lock from readers at
-//! once, and does not wait.
-//!
-//! Whatever of this fails (an exclusive lock of a byte needs a file that may be written), one is
-//! overtaken: the kernel excludes all the same.
+//! A place in the queue of a kernel lock, for readers and writers. How they take turns is in the module
+//! `turns`.
 
 use std::fs::File;
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use super::{KernelLock, Target, held_status, open, settle};
 use crate::error::Obstacle;
 use crate::mode::Mode;
 use crate::recover;
-use crate::scheme::breaking::{ANNOUNCED, READERS, STAGED, WAITING, others_have};
+use crate::scheme::turns::{Turn, is_behind, withdraw};
 use crate::scheme::{Attempt, Queue, QueueKey, Request, Waiter};
 use crate::site::Site;
 use crate::status::Status;
-use crate::sys::{self, Filesystem, Range};
-
-/// Whether others wait whom a newcomer must not overtake.
-pub(super) fn is_behind(file: &File, mode: Mode) -> bool {
-    others_have(file, if mode == Mode::Shared { ANNOUNCED } else { WAITING })
-}
+use crate::sys::Filesystem;
 
 /// What came of giving way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,66 +43,20 @@ pub(super) struct KernelQueue<K> {
     mode: Mode,
     site: Site,
     target: Arc<Target>,
-    stand: Mutex<Stand>,
-}
-
-/// How far a waiter has come.
-#[derive(Debug)]
-struct Stand {
-    /// Whether the readers that were before this writer have had their turn.
-    passed: bool,
-    /// Whether nobody waits any more.
-    left: bool,
-    /// Whether the lock was there for the asking: then there is nobody to wait for.
-    taken: bool,
+    turn: Turn,
 }
 
 impl<K: KernelLock> KernelQueue<K> {
     pub(super) fn waiter(lock: K, request: &Request<'_>, target: &Arc<Target>) -> Waiter {
-        let passed = request.mode == Mode::Shared || !others_have(&target.file, READERS);
         let queue = KernelQueue {
             lock,
             mode: request.mode,
             site: request.site.clone(),
             target: Arc::clone(target),
-            stand: Mutex::new(Stand { passed, left: false, taken: false }),
+            turn: Turn::new(&target.file, request.mode),
         };
         queue.join();
         Waiter::queue(queue)
-    }
-
-    /// Nobody panics with it locked; if one did, it would still be whole.
-    fn stand(&self) -> MutexGuard<'_, Stand> {
-        self.stand.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn byte(&self, stand: &Stand) -> Range {
-        match (self.mode, stand.passed) {
-            (Mode::Shared, _) => READERS,
-            (Mode::Exclusive, true) => ANNOUNCED,
-            (Mode::Exclusive, false) => STAGED,
-        }
-    }
-
-    fn withdraw(&self) {
-        let _ = sys::range_unlock(&self.target.file, WAITING);
-    }
-
-    /// Waits until nobody else has `byte`.
-    fn outwait(&self, byte: Range) {
-        if sys::range_wait(&self.target.file, byte, Mode::Exclusive).is_ok() {
-            let _ = sys::range_unlock(&self.target.file, byte);
-        }
-    }
-
-    /// Announces this waiter, where [`join`](Queue::join) could not: who outwaits a byte has it for a moment.
-    fn announce(&self) {
-        let byte = self.byte(&self.stand());
-        let _ = sys::range_wait(&self.target.file, byte, Mode::Shared);
-        // Who leaves says so before it withdraws: one of the two sees to it.
-        if self.stand().left {
-            self.withdraw();
-        }
     }
 }
 
@@ -136,35 +66,24 @@ impl<K: KernelLock> Queue for KernelQueue<K> {
     }
 
     fn join(&self) {
-        let mut stand = self.stand();
-        stand.left = false;
-        let _ = sys::range_try(&self.target.file, self.byte(&stand), Mode::Shared);
+        self.turn.join(&self.target.file);
     }
 
     fn give_way(&self) -> io::Result<bool> {
         let courtesy = give_way(self.lock, &self.target.file, self.mode)?;
-        self.stand().taken = courtesy == Courtesy::Taken;
+        self.turn.set_taken(courtesy == Courtesy::Taken);
         Ok(courtesy == Courtesy::GaveWay)
     }
 
     fn block(&self) -> io::Result<()> {
-        // Whoever waits for others must not have what they wait for.
-        if std::mem::take(&mut self.stand().taken) {
+        if !self.turn.await_lock(&self.target.file) {
             return Ok(());
-        }
-        if !self.stand().passed {
-            self.outwait(READERS);
-            self.stand().passed = true;
-        }
-        self.announce();
-        if self.mode == Mode::Shared {
-            self.outwait(ANNOUNCED);
         }
         self.lock.wait(&self.target.file, self.mode)
     }
 
     fn claim(&self, request: &Request<'_>) -> Result<Option<Attempt>, Obstacle> {
-        self.withdraw();
+        withdraw(&self.target.file);
         settle(self.lock, request, &self.target, Filesystem::Local)
     }
 
@@ -181,8 +100,7 @@ impl<K: KernelLock> Queue for KernelQueue<K> {
     }
 
     fn leave(&self) {
-        self.stand().left = true;
-        self.withdraw();
+        self.turn.leave(&self.target.file);
         // The same open file as in `block`: this succeeds when that has, or when the lock is free.
         if self.lock.try_lock(&self.target.file, self.mode).unwrap_or(false) {
             let _ = self.lock.unlock(&self.target.file);
