@@ -1,7 +1,8 @@
 //! The auditor: it says who is in the critical section, and does not ask the lock under test.
 //!
 //! Whoever enters takes a POSIX record lock (`F_SETLK`, see fcntl_locking(2)) on a file in another
-//! directory, without waiting. If it is taken, another process is inside: a violation.
+//! directory, without waiting: a shared one as a reader, an exclusive one as a writer. If it can't be had,
+//! somebody is inside beside whom this one must not be: a violation.
 //!
 //! # Why a POSIX lock
 //!
@@ -14,19 +15,25 @@
 //!
 //! # The log
 //!
-//! Each entry and each regular exit appends one byte to a log. Since they are made by one process
-//! at a time, an entry that follows an entry follows a holder that died inside.
+//! Each entry and each regular exit of a writer appends one byte to a log. Since they are made by one process
+//! at a time, a writer's entry that follows a writer's entry follows one that died inside. Of readers, who are
+//! inside together, only those count who have said that they will die inside; they have been recovered
+//! from when a writer enters after that.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use pathlock::Mode;
 use rustix::fs::{FlockOperation, fcntl_lock};
 use rustix::io::Errno;
 
 const ENTERED: u8 = b'E';
 const LEFT: u8 = b'L';
+const READS: u8 = b'R';
+const HAS_READ: u8 = b'r';
+const DIES: u8 = b'D';
 
 /// One process's way to the auditor. It must be opened once in a process and kept: closing any
 /// descriptor of the gate gives up a POSIX lock.
@@ -47,7 +54,12 @@ impl Auditor {
     pub fn open(directory: &Path) -> io::Result<Auditor> {
         let append = |name: &str| OpenOptions::new().append(true).create(true).open(directory.join(name));
         Ok(Auditor {
-            gate: OpenOptions::new().write(true).create(true).truncate(false).open(directory.join("gate"))?,
+            gate: OpenOptions::new()
+                .read(true)
+                .write(true)
+                .create(true)
+                .truncate(false)
+                .open(directory.join("gate"))?,
             log: append("log")?,
             violations: append("violations")?,
             errors: append("errors")?,
@@ -59,25 +71,38 @@ impl Auditor {
     ///
     /// # Errors
     /// When the auditor can't do its work.
-    pub fn enter(&mut self) -> io::Result<()> {
-        match fcntl_lock(&self.gate, FlockOperation::NonBlockingLockExclusive) {
+    pub fn enter(&mut self, mode: Mode) -> io::Result<()> {
+        let (operation, entry) = match mode {
+            Mode::Exclusive => (FlockOperation::NonBlockingLockExclusive, ENTERED),
+            Mode::Shared => (FlockOperation::NonBlockingLockShared, READS),
+        };
+        match fcntl_lock(&self.gate, operation) {
             Ok(()) => {}
             Err(Errno::AGAIN | Errno::ACCESS) => {
-                let line = format!("process {} entered while another was inside\n", std::process::id());
+                let line =
+                    format!("process {} entered, {}, beside another\n", std::process::id(), mode.name());
                 self.violations.write_all(line.as_bytes())?;
             }
             Err(error) => return Err(error.into()),
         }
-        self.log.write_all(&[ENTERED])
+        self.log.write_all(&[entry])
     }
 
     /// Says that this process is about to release the lock.
     ///
     /// # Errors
     /// When the auditor can't do its work.
-    pub fn leave(&mut self) -> io::Result<()> {
-        self.log.write_all(&[LEFT])?;
+    pub fn leave(&mut self, mode: Mode) -> io::Result<()> {
+        self.log.write_all(&[if mode == Mode::Shared { HAS_READ } else { LEFT }])?;
         Ok(fcntl_lock(&self.gate, FlockOperation::Unlock)?)
+    }
+
+    /// Says that this process is about to die inside.
+    ///
+    /// # Errors
+    /// When the auditor can't do its work.
+    pub fn die_inside(&mut self) -> io::Result<()> {
+        self.log.write_all(&[DIES])
     }
 
     /// Writes down what should not have happened, on one line.
@@ -124,13 +149,23 @@ impl Findings {
             Ok(std::fs::read_to_string(directory.join(name))?.lines().map(str::to_owned).collect())
         };
         Ok(Findings {
-            acquisitions: log.iter().filter(|&&byte| byte == ENTERED).count(),
-            recovered: log.windows(2).filter(|pair| pair == &[ENTERED, ENTERED]).count(),
+            acquisitions: log.iter().filter(|&&byte| matches!(byte, ENTERED | READS)).count(),
+            recovered: recovered(&log),
             violations: lines("violations")?,
             errors: lines("errors")?,
             slow: lines("slow")?.len(),
         })
     }
+}
+
+fn recovered(log: &[u8]) -> usize {
+    if log.contains(&READS) {
+        let last = log.iter().rposition(|&byte| byte == ENTERED).unwrap_or(0);
+        return log[..last].iter().filter(|&&byte| byte == DIES).count();
+    }
+    // One that has said that it dies has entered before.
+    let entries: Vec<u8> = log.iter().copied().filter(|&byte| byte != DIES).collect();
+    entries.windows(2).filter(|pair| pair == &[ENTERED, ENTERED]).count()
 }
 
 /// Where the log is: as long as it grows, the lock is acquired.
@@ -148,13 +183,20 @@ mod tests {
         let dir = tempfile::tempdir().expect("a directory");
         let mut auditor = Auditor::open(dir.path()).expect("the auditor's files");
         for leaves in [true, false, false, true] {
-            auditor.enter().expect("the gate is this process's");
+            auditor.enter(Mode::Exclusive).expect("the gate is this process's");
             if leaves {
-                auditor.leave().expect("it can be left");
+                auditor.leave(Mode::Exclusive).expect("it can be left");
             }
         }
         let findings = Findings::read(dir.path()).expect("the findings");
         assert_eq!((findings.acquisitions, findings.recovered), (4, 2), "two entries followed a death");
         assert!(findings.violations.is_empty(), "a process does not meet itself: {findings:?}");
+    }
+
+    #[test]
+    fn a_reader_that_has_died_is_recovered_from_when_a_writer_enters() {
+        assert_eq!(recovered(b"RRDrEL"), 1, "the writer could not have come in otherwise");
+        assert_eq!(recovered(b"ELRRDr"), 0, "nobody has come in since");
+        assert_eq!(recovered(b"EDEDEL"), 2, "of writers, the entries tell");
     }
 }

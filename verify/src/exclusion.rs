@@ -25,6 +25,7 @@ use crate::herd::{Deaths, Herd};
 use crate::pace;
 use crate::random::Random;
 use crate::scene;
+use crate::variant::Variant;
 
 /// When nobody has acquired the lock for so long, nobody will.
 const STALLED: Duration = Duration::from_secs(10);
@@ -34,17 +35,18 @@ const LONGEST_PEACE: u64 = 8_000;
 /// What to run.
 #[derive(Debug)]
 pub struct Plan {
+    /// The name of the variant.
     scheme: String,
+    variant: Variant,
     dir: PathBuf,
     seconds: u64,
     workers: usize,
     one_dies_in: u64,
-    futures: bool,
 }
 
 impl Plan {
     /// The flags that [`parse`](Self::parse) knows.
-    pub const FLAGS: &'static [&'static str] = &["broken", "futures"];
+    pub const FLAGS: &'static [&'static str] = &["broken"];
 
     /// Reads the plan from the arguments.
     ///
@@ -52,14 +54,14 @@ impl Plan {
     /// When they make no sense.
     pub fn parse(args: &Args) -> Result<Plan, String> {
         let scheme = if args.has("broken") { broken::NAME.to_owned() } else { args.text("scheme")? };
-        crate::lock(&scheme, Path::new("/"))?;
+        let variant = Variant::parse(&scheme)?;
         Ok(Plan {
             scheme,
+            variant,
             dir: args.path("dir")?,
             seconds: args.number("seconds", 5)?,
             workers: usize::try_from(args.number("workers", 6)?).map_err(|error| error.to_string())?,
             one_dies_in: args.number("one-dies-in", 3)?.max(1),
-            futures: args.has("futures"),
         })
     }
 }
@@ -129,9 +131,6 @@ pub fn run(plan: &Plan) -> io::Result<Outcome> {
 
     let mut worker = subcommand("worker", &plan.scheme, &path)?;
     worker.arg("--audit").arg(&audit).args(["--one-dies-in", &plan.one_dies_in.to_string()]);
-    if plan.futures {
-        worker.arg("--futures");
-    }
     let herd = Herd::new();
     let stalled = AtomicBool::new(false);
     let deaths = thread::scope(|scope| {
@@ -142,13 +141,14 @@ pub fn run(plan: &Plan) -> io::Result<Outcome> {
         herd.keep_up(plan.workers, &mut worker)
     })?;
 
-    let (shut_out, litter) = if plan.scheme == broken::NAME {
+    let (shut_out, litter) = if plan.variant.is_broken() {
         (None, Vec::new())
     } else {
-        let shut_out = fresh_process(&plan.scheme, &path)?;
+        let scheme = &plan.variant.scheme;
+        let shut_out = fresh_process(scheme, &path)?;
         // Who dies holding leaves a stale lock, and who recovers that one sweeps.
-        subcommand("holder", &plan.scheme, &path)?.status()?;
-        (shut_out.or(fresh_process(&plan.scheme, &path)?), scene::litter(&locks)?)
+        subcommand("holder", scheme, &path)?.status()?;
+        (shut_out.or(fresh_process(scheme, &path)?), scene::litter(&locks)?)
     };
     Ok(Outcome {
         scheme: plan.scheme.clone(),

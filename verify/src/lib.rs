@@ -28,24 +28,19 @@ pub mod program;
 pub mod random;
 pub mod scene;
 pub mod strace;
+pub mod variant;
 pub mod worker;
 
 use std::path::Path;
-use std::sync::Arc;
 
-use pathlock::{AnyLockFile, Scheme, scheme_named};
+use pathlock::AnyLockFile;
 
-/// The lock of `path` with the scheme of that name: one of the library's, or the [`broken`] one.
+pub use variant::Variant;
+
+/// The lock of `path` in the [variant](Variant) of that name.
 ///
 /// # Errors
-/// When there is no scheme of that name.
-pub fn lock(scheme: &str, path: &Path) -> Result<AnyLockFile, String> {
-    let scheme: Arc<dyn Scheme> = match scheme_named(scheme) {
-        Some(scheme) => scheme,
-        None if scheme == broken::NAME => Arc::new(broken::Broken),
-        None => {
-            return Err(format!("there is no scheme `{scheme}`: give one of {:?}", pathlock::SCHEME_NAMES));
-        }
-    };
-    Ok(AnyLockFile::with_scheme(path, scheme))
+/// When there is none.
+pub fn lock(variant: &str, path: &Path) -> Result<AnyLockFile, String> {
+    Variant::parse(variant)?.lock(path)
 }

@@ -13,7 +13,7 @@ use crate::worker::{self, Orders};
 use crate::{cycle, exclusion};
 
 const USAGE: &str = "usage: pathlock-verify exclusion (--scheme S | --broken) --dir D [--seconds N] \
-                     [--workers N] [--one-dies-in N] [--futures]";
+                     [--workers N] [--one-dies-in N]";
 /// More faults than this are not worth reading.
 const MOST_SHOWN: usize = 20;
 

@@ -6,22 +6,22 @@
 //! to pass the lock on, to give up waits, and to take such waits up again.
 //!
 //! It waits in all the ways there are: for ever, for a moment, not at all. Whoever gives up must
-//! leave nothing behind either, so the short waits are part of the proof. With `--futures` it waits by way of
-//! futures, and drops many of them on the way.
+//! leave nothing behind either, so the short waits are part of the proof. It may wait by way of futures, and
+//! drops many of them on the way; and it may come as a reader.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use pathlock::{LockError, Timeout};
+use pathlock::{LockError, Mode, Timeout};
 use rustix::process::{Signal, getpid, kill_process};
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::args::Args;
 use crate::audit::Auditor;
-use crate::broken;
 use crate::pace;
 use crate::poller;
 use crate::random::Random;
+use crate::variant::Variant;
 
 /// The longest critical section, in microseconds.
 const LONGEST_INSIDE: u64 = 100;
@@ -38,16 +38,14 @@ const QUIET: u64 = 300;
 /// What a worker is started with.
 #[derive(Debug, Clone)]
 pub struct Orders {
-    /// The name of the scheme.
-    pub scheme: String,
+    /// The scheme, and how it is used.
+    pub variant: Variant,
     /// What the lock protects.
     pub path: PathBuf,
     /// The auditor's directory.
     pub audit: PathBuf,
     /// One holder in so many is killed inside, in hard times.
     pub one_dies_in: u64,
-    /// Whether to acquire by way of futures.
-    pub futures: bool,
 }
 
 impl Orders {
@@ -57,11 +55,10 @@ impl Orders {
     /// When they make no sense.
     pub fn parse(args: &Args) -> Result<Orders, String> {
         Ok(Orders {
-            scheme: args.text("scheme")?,
+            variant: Variant::parse(&args.text("scheme")?)?,
             path: args.path("path")?,
             audit: args.path("audit")?,
             one_dies_in: args.number("one-dies-in", 3)?,
-            futures: args.has("futures"),
         })
     }
 }
@@ -84,21 +81,25 @@ fn times_are_hard() -> bool {
 pub fn work(orders: &Orders) -> Result<(), String> {
     let text = |error: std::io::Error| error.to_string();
     // Made once: its description in records is this process's command line.
-    let lock = crate::lock(&orders.scheme, &orders.path)?;
+    let variant = &orders.variant;
+    let writer = variant.lock(&orders.path)?;
+    let reader = writer.clone().shared();
     let mut auditor = Auditor::open(&orders.audit).map_err(text)?;
     let mut random = Random::default();
     loop {
         let timeout = match random.below(8) {
-            _ if orders.scheme == broken::NAME => Timeout::NoWait,
+            _ if variant.is_broken() => Timeout::NoWait,
             0 => Timeout::NoWait,
             1..=3 => Timeout::After(Duration::from_micros(random.below(SHORT_WAIT))),
             4 => Timeout::After(NEVER_SO_LONG),
             _ => Timeout::Never,
         };
+        let mode = if variant.readers && !random.one_in(3) { Mode::Shared } else { Mode::Exclusive };
+        let lock = if mode == Mode::Shared && !variant.is_broken() { &reader } else { &writer };
         let began = Instant::now();
-        let acquired = if orders.futures {
+        let acquired = if variant.futures {
             let patience = random.one_in(2).then(|| Duration::from_micros(random.below(SHORT_WAIT)));
-            match poller::acquire(&lock, timeout, patience) {
+            match poller::acquire(lock, timeout, patience) {
                 Some(acquired) => acquired,
                 None => continue,
             }
@@ -115,12 +116,13 @@ pub fn work(orders: &Orders) -> Result<(), String> {
             }
         };
         let waited = began.elapsed();
-        auditor.enter().map_err(text)?;
+        auditor.enter(mode).map_err(text)?;
         pace::work(Duration::from_micros(random.below(LONGEST_INSIDE + 1)));
         if random.one_in(if times_are_hard() { orders.one_dies_in } else { QUIET }) {
+            auditor.die_inside().map_err(text)?;
             die();
         }
-        auditor.leave().map_err(text)?;
+        auditor.leave(mode).map_err(text)?;
         if let Err(error) = guard.release() {
             auditor.report(&format!("release: {error}")).map_err(text)?;
         }

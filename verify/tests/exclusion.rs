@@ -79,9 +79,24 @@ fn ofd_excludes_while_holders_and_waiters_are_killed() {
 }
 
 #[test]
+fn readers_and_writers_of_mkdir_exclude_while_they_are_killed() {
+    nobody_is_inside_with_another("mkdir+readers");
+}
+
+#[test]
+fn readers_and_writers_of_flock_exclude_while_they_are_killed() {
+    nobody_is_inside_with_another("flock+readers");
+}
+
+#[test]
+fn readers_and_writers_of_ofd_exclude_while_they_are_killed() {
+    nobody_is_inside_with_another("ofd+readers");
+}
+
+#[test]
 fn futures_exclude_while_they_are_dropped_and_processes_are_killed() {
     for (scheme, dir) in ["link", "symlink", "flock"].iter().zip(directories().iter().cycle()) {
-        let (output, said) = run(&["--scheme", scheme, "--futures", "--seconds", "5"], dir);
+        let (output, said) = run(&["--scheme", &format!("{scheme}+futures"), "--seconds", "5"], dir);
         assert!(output.status.success(), "{scheme} in {}: a claim does not hold: {said}", dir.display());
         assert_eq!(count(&said, "violations"), 0, "two were inside at once: {said}");
         assert_eq!(count(&said, "litter"), 0, "a future that is dropped leaves nothing: {said}");
@@ -92,7 +107,9 @@ fn futures_exclude_while_they_are_dropped_and_processes_are_killed() {
 #[test]
 fn the_auditor_sees_that_a_broken_scheme_does_not_exclude() {
     let dir = &directories()[0];
-    let (output, said) = run(&["--broken", "--seconds", "5"], dir);
-    assert_eq!(output.status.code(), Some(1), "a violation fails the run: {said}");
-    assert!(count(&said, "violations") > 0, "unlinking what one believes to be stale is seen: {said}");
+    for scheme in ["broken", "broken+readers"] {
+        let (output, said) = run(&["--scheme", scheme, "--seconds", "5"], dir);
+        assert_eq!(output.status.code(), Some(1), "a violation fails the run: {said}");
+        assert!(count(&said, "violations") > 0, "unlinking what one believes to be stale is seen: {said}");
+    }
 }
