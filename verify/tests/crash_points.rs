@@ -6,7 +6,7 @@
 //! - no file of others is touched;
 //! - what is left beside the lock is gone after the next recovery of a stale lock.
 //!
-//! Five stories are told so: of a process that is alone, of one that takes over a stale lock, of a
+//! Five stories are told so, of writers and of readers: of a process that is alone, of one that takes over a stale lock, of a
 //! holder that lets go while another waits, of a waiter whose turn comes, and of one that breaks a lock,
 //! which is then broken or as it was.
 
@@ -18,12 +18,12 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use pathlock::{SCHEME_NAMES, State};
+use pathlock::State;
 use verify::scene::Scene;
 use verify::strace::{Call, Interference};
 
 mod support;
-use support::{Lock, calls, leave_stale, scene, start, visit};
+use support::{Lock, calls, leave_stale, scene, scheme_of, start, variants, visit};
 
 /// A waiter that misses its wake-up looks again after more than two seconds.
 const AT_ONCE: Duration = Duration::from_secs(2);
@@ -41,10 +41,12 @@ enum Story {
 
 /// Tells the story once; whether the actor came to its end.
 fn tell(story: Story, scheme: &str, scene: &Scene, interference: Interference<'_>) -> Result<bool, String> {
-    let lock = verify::lock(scheme, &scene.path())?;
+    // Who waits, and for whom is waited, is a writer: a reader would not wait for a reader.
+    let lock = verify::lock(scheme_of(scheme), &scene.path())?;
+    let held = if story == Story::Breaking { verify::lock(scheme, &scene.path())? } else { lock.clone() };
     let text = |error: std::io::Error| error.to_string();
     let ours = matches!(story, Story::TakingOver | Story::Breaking)
-        .then(|| lock.acquire().expect("nobody else has it"));
+        .then(|| held.acquire().expect("nobody else has it"));
     if story == Story::Breaking {
         let broken = see_broken(scheme, scene, interference);
         let guard = ours.ok_or("the lock is ours")?;
@@ -135,7 +137,7 @@ const TRIES: u32 = 5;
 
 fn survives_every_crash(story: Story) {
     let mut failures = Vec::new();
-    for &scheme in SCHEME_NAMES {
+    for scheme in variants() {
         let lock = if story == Story::OverStale { Lock::Stale } else { Lock::Free };
         let rehearsal = scene(scheme, lock);
         let ended = tell(story, scheme, &rehearsal, Interference::None).expect("nobody interferes");

@@ -13,12 +13,11 @@
 
 use std::collections::BTreeMap;
 
-use pathlock::SCHEME_NAMES;
 use verify::scene::Scene;
 use verify::strace::{Call, Interference};
 
 mod support;
-use support::{Lock, calls, leave_stale, scene, start, visit};
+use support::{Lock, calls, leave_stale, scene, scheme_of, start, variants, visit};
 
 /// How long an actor waits for the lock, in milliseconds: where a fault keeps it from proving that
 /// an owner is dead, it has to wait, and in vain.
@@ -134,7 +133,7 @@ fn verdict(scheme: &str, lock: Lock, scene: &Scene, said: &str, before: &[String
 /// Whether a file is no lock by being there, and can't be removed without its lock in hand: it stays
 /// when that can't be had.
 fn may_stay(scheme: &str, name: &str) -> bool {
-    match scheme {
+    match scheme_of(scheme) {
         "flock" | "ofd" => name == "job.lock",
         // Until the next that breaks a stale lock, which uses it and removes it.
         "symlink" => name.starts_with(".pathlock-breaker-"),
@@ -148,7 +147,7 @@ fn additions(scene: &Scene) -> Result<Vec<String>, String> {
 
 fn survives_every_fault(lock: Lock) {
     let mut failures = Vec::new();
-    for &scheme in SCHEME_NAMES {
+    for scheme in variants() {
         let rehearsal = scene(scheme, lock);
         let mut actor = start("cycle", scheme, &rehearsal, Interference::None, PATIENCE);
         assert_eq!(actor.line().expect("it talks").as_deref(), Some("held"), "{scheme}: the lock can be had");

@@ -10,6 +10,16 @@ use verify::strace::{self, Call, Interference};
 /// The program under test.
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_pathlock-verify");
 
+/// The schemes, and those that have readers as a reader uses them.
+pub(crate) fn variants() -> impl Iterator<Item = &'static str> {
+    pathlock::SCHEME_NAMES.iter().copied().chain(["mkdir+shared", "flock+shared", "ofd+shared"])
+}
+
+/// The scheme of a variant.
+pub(crate) fn scheme_of(variant: &str) -> &str {
+    variant.split('+').next().unwrap_or(variant)
+}
+
 /// How a lock is found, and what is done with it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Lock {
@@ -41,6 +51,7 @@ pub(crate) fn scene(scheme: &str, lock: Lock) -> Scene {
 
 /// Has a holder be killed.
 pub(crate) fn leave_stale(scheme: &str, path: &Path) {
+    let scheme = scheme_of(scheme);
     let mut holder = Command::new(PROGRAM);
     let status = holder.args(["holder", "--scheme", scheme, "--path"]).arg(path).status().expect("it runs");
     assert_eq!(status.code(), None, "{scheme}: the holder acquires the lock and is killed");
@@ -66,7 +77,7 @@ pub(crate) fn calls(scene: &Scene) -> Vec<Call> {
 
 /// Acquires the lock at once and releases it, from this process.
 pub(crate) fn visit(scheme: &str, scene: &Scene) -> Result<(), String> {
-    let lock = verify::lock(scheme, &scene.path())?;
+    let lock = verify::lock(scheme_of(scheme), &scene.path())?;
     let guard = lock.try_acquire().map_err(|error| error.to_string())?;
     guard.release().map_err(|error| error.to_string())
 }

@@ -327,7 +327,11 @@ pub(crate) fn duplicate(number: i32) -> io::Result<File> {
 /// Whether `file` still is the open file it was: a program that closes every descriptor, as
 /// daemons do, closes ours too, and the number may name another file by now.
 pub(crate) fn is_still(file: &File, id: FileId) -> bool {
-    stat_of(file).is_ok_and(|stat| stat.id == id)
+    match stat_of(file) {
+        Ok(stat) => stat.id == id,
+        // Nothing but this says that the number names no file.
+        Err(error) => error.raw_os_error() != Some(libc::EBADF),
+    }
 }
 
 /// Forgets a file whose number is no longer ours to close.
