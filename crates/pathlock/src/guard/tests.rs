@@ -94,6 +94,39 @@ fn a_child_can_adopt_what_its_parent_has_acquired() {
 }
 
 #[test]
+fn a_reader_that_a_child_has_adopted_keeps_writers_out() {
+    for closes_everything in [false, true] {
+        let dir = tempfile::tempdir().expect("a directory can be made");
+        let lock = || crate::MkdirLockFile::new(dir.path().join("job"));
+        let cell = std::cell::RefCell::new(Some(lock().shared().acquire().expect("it is free")));
+        let content = fork(
+            |baby| {
+                let mut guard = cell.borrow_mut().take().expect("the child has a copy");
+                if closes_everything {
+                    baby.close_everything();
+                }
+                guard.adopt().expect("the child can adopt it");
+                assert!(guard.is_valid(), "the child holds it");
+                baby.ready();
+                guard.release().is_ok()
+            },
+            || {
+                let guard = cell.borrow_mut().take().expect("the parent has its own");
+                let parent_lost_it = !guard.is_valid();
+                guard.forget();
+                let held = matches!(lock().try_acquire(), Err(LockError::AlreadyLocked(_)));
+                let shared = lock().shared().try_acquire().is_ok_and(|guard| guard.release().is_ok());
+                let still = matches!(lock().try_acquire(), Err(LockError::AlreadyLocked(_)));
+                parent_lost_it && held && shared && still
+            },
+        );
+        assert!(content, "closing everything: {closes_everything}");
+        assert!(!lock().lock_file().exists(), "the last reader has removed the directory");
+        drop(lock().try_acquire().expect("it is free again"));
+    }
+}
+
+#[test]
 fn a_parent_that_drops_what_its_child_has_adopted_frees_nothing() {
     each_scheme(|lock, name| {
         let cell = std::cell::RefCell::new(Some(lock().acquire().expect("it is free")));
