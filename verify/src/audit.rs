@@ -2,7 +2,8 @@
 //!
 //! Whoever enters takes a POSIX record lock (`F_SETLK`, see fcntl_locking(2)) on a file in another
 //! directory, without waiting: a shared one as a reader, an exclusive one as a writer. If it can't be had,
-//! somebody is inside beside whom this one must not be: a violation.
+//! somebody is inside beside whom this one must not be: a violation. Where `n` may be inside, there are `n` such
+//! files, and who finds none of them free is one too many.
 //!
 //! # Why a POSIX lock
 //!
@@ -39,7 +40,10 @@ const DIES: u8 = b'D';
 /// descriptor of the gate gives up a POSIX lock.
 #[derive(Debug)]
 pub struct Auditor {
-    gate: File,
+    /// One, or as many as may be inside.
+    gates: Vec<File>,
+    /// Which of them this process has.
+    entered: usize,
     log: File,
     violations: File,
     errors: File,
@@ -51,15 +55,16 @@ impl Auditor {
     ///
     /// # Errors
     /// When they can't be opened.
-    pub fn open(directory: &Path) -> io::Result<Auditor> {
+    pub fn open(directory: &Path, slots: Option<u16>) -> io::Result<Auditor> {
         let append = |name: &str| OpenOptions::new().append(true).create(true).open(directory.join(name));
+        let gate = |number: u16| {
+            let mut options = OpenOptions::new();
+            options.read(true).write(true).create(true).truncate(false);
+            options.open(directory.join(format!("gate-{number}")))
+        };
         Ok(Auditor {
-            gate: OpenOptions::new()
-                .read(true)
-                .write(true)
-                .create(true)
-                .truncate(false)
-                .open(directory.join("gate"))?,
+            gates: (0..slots.unwrap_or(1)).map(gate).collect::<io::Result<_>>()?,
+            entered: 0,
             log: append("log")?,
             violations: append("violations")?,
             errors: append("errors")?,
@@ -76,14 +81,27 @@ impl Auditor {
             Mode::Exclusive => (FlockOperation::NonBlockingLockExclusive, ENTERED),
             Mode::Shared => (FlockOperation::NonBlockingLockShared, READS),
         };
-        match fcntl_lock(&self.gate, operation) {
-            Ok(()) => {}
-            Err(Errno::AGAIN | Errno::ACCESS) => {
+        // In slots all are alone in theirs.
+        let operation =
+            if self.gates.len() > 1 { FlockOperation::NonBlockingLockExclusive } else { operation };
+        let mut free = None;
+        for (number, gate) in self.gates.iter().enumerate() {
+            match fcntl_lock(gate, operation) {
+                Ok(()) => {
+                    free = Some(number);
+                    break;
+                }
+                Err(Errno::AGAIN | Errno::ACCESS) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        match free {
+            Some(number) => self.entered = number,
+            None => {
                 let line =
-                    format!("process {} entered, {}, beside another\n", std::process::id(), mode.name());
+                    format!("process {} entered, {}, beside others\n", std::process::id(), mode.name());
                 self.violations.write_all(line.as_bytes())?;
             }
-            Err(error) => return Err(error.into()),
         }
         self.log.write_all(&[entry])
     }
@@ -94,7 +112,10 @@ impl Auditor {
     /// When the auditor can't do its work.
     pub fn leave(&mut self, mode: Mode) -> io::Result<()> {
         self.log.write_all(&[if mode == Mode::Shared { HAS_READ } else { LEFT }])?;
-        Ok(fcntl_lock(&self.gate, FlockOperation::Unlock)?)
+        match self.gates.get(self.entered) {
+            Some(gate) => Ok(fcntl_lock(gate, FlockOperation::Unlock)?),
+            None => Ok(()),
+        }
     }
 
     /// Says that this process is about to die inside.
@@ -160,7 +181,9 @@ impl Findings {
 
 fn recovered(log: &[u8]) -> usize {
     if log.contains(&READS) {
-        let last = log.iter().rposition(|&byte| byte == ENTERED).unwrap_or(0);
+        // Where there are slots and no writers, each entry after that takes a slot.
+        let shows = if log.contains(&ENTERED) { ENTERED } else { READS };
+        let last = log.iter().rposition(|&byte| byte == shows).unwrap_or(0);
         return log[..last].iter().filter(|&&byte| byte == DIES).count();
     }
     // One that has said that it dies has entered before.
@@ -181,7 +204,7 @@ mod tests {
     #[test]
     fn an_entry_after_an_entry_is_a_recovery() {
         let dir = tempfile::tempdir().expect("a directory");
-        let mut auditor = Auditor::open(dir.path()).expect("the auditor's files");
+        let mut auditor = Auditor::open(dir.path(), None).expect("the auditor's files");
         for leaves in [true, false, false, true] {
             auditor.enter(Mode::Exclusive).expect("the gate is this process's");
             if leaves {
@@ -191,6 +214,16 @@ mod tests {
         let findings = Findings::read(dir.path()).expect("the findings");
         assert_eq!((findings.acquisitions, findings.recovered), (4, 2), "two entries followed a death");
         assert!(findings.violations.is_empty(), "a process does not meet itself: {findings:?}");
+    }
+
+    #[test]
+    fn one_more_than_there_are_slots_is_a_violation() {
+        let dir = tempfile::tempdir().expect("a directory");
+        // A POSIX lock is the process's: another must have the gate.
+        let mut auditor = Auditor::open(dir.path(), Some(0)).expect("the auditor's files");
+        auditor.enter(Mode::Shared).expect("it can be written down");
+        let findings = Findings::read(dir.path()).expect("the findings");
+        assert_eq!(findings.violations.len(), 1, "there is no slot at all");
     }
 
     #[test]

@@ -127,7 +127,7 @@ pub fn run(plan: &Plan) -> io::Result<Outcome> {
     fs::create_dir(&locks)?;
     fs::create_dir(&audit)?;
     let path = locks.join("job");
-    drop(audit::Auditor::open(&audit)?);
+    drop(audit::Auditor::open(&audit, plan.variant.slots)?);
 
     let mut worker = subcommand("worker", &plan.scheme, &path)?;
     worker.arg("--audit").arg(&audit).args(["--one-dies-in", &plan.one_dies_in.to_string()]);

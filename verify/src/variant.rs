@@ -17,6 +17,8 @@ pub struct Variant {
     pub shared: bool,
     /// `+readers`: two in three come as readers.
     pub readers: bool,
+    /// `+slots3`: all take one of three slots.
+    pub slots: Option<u16>,
     /// `+futures`: by way of futures, many of which are dropped.
     pub futures: bool,
 }
@@ -35,7 +37,14 @@ impl Variant {
                 "shared" => variant.shared = true,
                 "readers" => variant.readers = true,
                 "futures" => variant.futures = true,
-                _ => return Err(format!("`{text}`: `{word}` is none of shared, readers, futures")),
+                _ => match word.strip_prefix("slots").and_then(|count| count.parse().ok()) {
+                    Some(count) => variant.slots = Some(count),
+                    None => {
+                        return Err(format!(
+                            "`{text}`: `{word}` is none of shared, readers, slots3, futures"
+                        ));
+                    }
+                },
             }
         }
         variant.lock(Path::new("/")).map(|_| variant)
@@ -54,7 +63,11 @@ impl Variant {
             }
         };
         let lock = AnyLockFile::with_scheme(path, scheme);
-        Ok(if self.shared { lock.shared() } else { lock })
+        let lock = if self.shared { lock.shared() } else { lock };
+        Ok(match self.slots {
+            Some(count) if !self.is_broken() => lock.slots(count),
+            _ => lock,
+        })
     }
 
     /// Whether it is meant to let two in.
@@ -73,6 +86,7 @@ mod tests {
         let variant = Variant::parse("mkdir+readers+futures").expect("it is one");
         assert_eq!(variant.scheme, "mkdir", "the scheme comes first");
         assert!(variant.readers && variant.futures && !variant.shared, "the ways come after it: {variant:?}");
+        assert_eq!(Variant::parse("ofd+slots3").map(|variant| variant.slots), Ok(Some(3)), "and its slots");
         assert!(Variant::parse("mkdir+wings").is_err(), "there is no such way");
         assert!(Variant::parse("telepathy").is_err(), "there is no such scheme");
     }

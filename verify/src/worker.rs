@@ -84,7 +84,7 @@ pub fn work(orders: &Orders) -> Result<(), String> {
     let variant = &orders.variant;
     let writer = variant.lock(&orders.path)?;
     let reader = writer.clone().shared();
-    let mut auditor = Auditor::open(&orders.audit).map_err(text)?;
+    let mut auditor = Auditor::open(&orders.audit, variant.slots).map_err(text)?;
     let mut random = Random::default();
     loop {
         let timeout = match random.below(8) {
@@ -94,8 +94,9 @@ pub fn work(orders: &Orders) -> Result<(), String> {
             4 => Timeout::After(NEVER_SO_LONG),
             _ => Timeout::Never,
         };
-        let mode = if variant.readers && !random.one_in(3) { Mode::Shared } else { Mode::Exclusive };
-        let lock = if mode == Mode::Shared && !variant.is_broken() { &reader } else { &writer };
+        let reads = variant.slots.is_some() || variant.readers && !random.one_in(3);
+        let mode = if reads { Mode::Shared } else { Mode::Exclusive };
+        let lock = if variant.readers && reads && !variant.is_broken() { &reader } else { &writer };
         let began = Instant::now();
         let acquired = if variant.futures {
             let patience = random.one_in(2).then(|| Duration::from_micros(random.below(SHORT_WAIT)));

@@ -94,6 +94,21 @@ fn readers_and_writers_of_ofd_exclude_while_they_are_killed() {
 }
 
 #[test]
+fn no_more_have_slots_of_mkdir_than_there_are_while_they_are_killed() {
+    nobody_is_inside_with_another("mkdir+slots3");
+}
+
+#[test]
+fn no_more_have_slots_of_flock_than_there_are_while_they_are_killed() {
+    nobody_is_inside_with_another("flock+slots3");
+}
+
+#[test]
+fn no_more_have_slots_of_ofd_than_there_are_while_they_are_killed() {
+    nobody_is_inside_with_another("ofd+slots3");
+}
+
+#[test]
 fn futures_exclude_while_they_are_dropped_and_processes_are_killed() {
     for (scheme, dir) in ["link", "symlink", "flock"].iter().zip(directories().iter().cycle()) {
         let (output, said) = run(&["--scheme", &format!("{scheme}+futures"), "--seconds", "5"], dir);
@@ -107,7 +122,7 @@ fn futures_exclude_while_they_are_dropped_and_processes_are_killed() {
 #[test]
 fn the_auditor_sees_that_a_broken_scheme_does_not_exclude() {
     let dir = &directories()[0];
-    for scheme in ["broken", "broken+readers"] {
+    for scheme in ["broken", "broken+readers", "broken+slots2"] {
         let (output, said) = run(&["--scheme", scheme, "--seconds", "5"], dir);
         assert_eq!(output.status.code(), Some(1), "a violation fails the run: {said}");
         assert!(count(&said, "violations") > 0, "unlinking what one believes to be stale is seen: {said}");

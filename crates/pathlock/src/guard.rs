@@ -164,6 +164,13 @@ impl Guard {
         self.held.hold.lock().unwrap_or_else(PoisonError::into_inner).as_ref()?.token()
     }
 
+    /// Which of the lock's slots it has, from zero, where it was acquired with
+    /// [`slots`](crate::Lock::slots): the number of a device, say.
+    #[must_use]
+    pub fn slot(&self) -> Option<u32> {
+        self.held.hold.lock().unwrap_or_else(PoisonError::into_inner).as_ref()?.slot()
+    }
+
     /// The name of the scheme.
     #[must_use]
     pub fn scheme_name(&self) -> &str {
@@ -300,10 +307,16 @@ impl Guard {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn share_with(&self, command: &mut Command) -> io::Result<()> {
-        match self.try_clone_file()? {
-            Some(file) => sys::inherit(command, file),
-            None => sys::die_with_parent(command),
-        }
+        let Some(file) = self.try_clone_file()? else { return sys::die_with_parent(command) };
+        let slot = {
+            let hold = self.held.hold.lock().unwrap_or_else(PoisonError::into_inner);
+            let hold = hold.as_ref().filter(|hold| hold.slot().is_some());
+            // Most schemes have their slots in the file that is inherited anyway.
+            let other = |slots: &&File| !same_file(&file, slots);
+            hold.and_then(|hold| hold.slot_file()).filter(other).map(File::try_clone).transpose()?
+        };
+        sys::inherit(command, file)?;
+        slot.map_or(Ok(()), |file| sys::inherit(command, file))
     }
 
     /// Lets the child that `command` starts not outlast this process, which then need not
@@ -326,6 +339,10 @@ impl Guard {
         let hold = self.held.hold.lock().unwrap_or_else(PoisonError::into_inner);
         hold.as_ref().and_then(|hold| hold.open_file()).map(File::try_clone).transpose()
     }
+}
+
+fn same_file(one: &File, other: &File) -> bool {
+    matches!((sys::stat_of(one), sys::stat_of(other)), (Ok(one), Ok(other)) if one.id == other.id)
 }
 
 fn loss(site: &Site, lost: Lost) -> UnlockError {

@@ -186,12 +186,17 @@ impl<S: Scheme> Lock<S> {
     }
 
     fn check_mode(&self, site: &Site) -> Result<(), LockError> {
+        if self.options.slots == Some(0) {
+            let message = "a lock with no slots lets nobody in: ask for one at least";
+            return Err(failed(site, Obstacle::new(FailureReason::Unsupported, message)));
+        }
         if self.options.mode == Mode::Exclusive || self.scheme.can_share() {
             return Ok(());
         }
         let message = format!(
-            "scheme {} has no shared locks: use mkdir, flock or ofd, for readers and writers alike",
-            self.scheme.name()
+            "scheme {} has no {}: use mkdir, flock or ofd, for all who share the lock",
+            self.scheme.name(),
+            if self.options.slots.is_some() { "slots" } else { "shared locks" }
         );
         Err(failed(site, Obstacle::new(FailureReason::Unsupported, message)))
     }
@@ -211,6 +216,7 @@ impl<S: Scheme> Lock<S> {
             site,
             owner,
             mode: self.options.mode,
+            slots: self.options.slots,
             waits,
             file_mode: self.options.file_mode,
             recovery: self.options.recovery,
@@ -228,7 +234,9 @@ impl<S: Scheme> Lock<S> {
 
     /// Whether `other`, on the same lock file, is acquired when this is.
     pub(crate) fn is_twin(&self, other: &Lock<S>) -> bool {
-        self.scheme.name() == other.scheme.name() && self.options.mode == other.options.mode
+        self.scheme.name() == other.scheme.name()
+            && self.options.mode == other.options.mode
+            && self.options.slots == other.options.slots
     }
 
     fn site(&self) -> Result<Site, LockError> {

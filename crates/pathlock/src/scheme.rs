@@ -18,6 +18,7 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::error::Obstacle;
 use crate::mode::{Mode, Recovery};
@@ -35,6 +36,7 @@ mod link;
 mod mkdir;
 mod ofd;
 mod pid;
+mod slots;
 mod symlink;
 mod turns;
 
@@ -45,6 +47,7 @@ pub use mkdir::Mkdir;
 pub(crate) use mkdir::is_owner_file;
 pub use ofd::Ofd;
 pub use pid::Pid;
+pub(crate) use slots::go_on;
 pub use symlink::Symlink;
 
 /// The scheme of [`LockFile`](crate::LockFile): hard links, as pylockfile has it.
@@ -161,6 +164,9 @@ pub struct Request<'a> {
     /// Whether others may hold it at the same time. Never [`Mode::Shared`] for a scheme that
     /// [cannot](Scheme::can_share).
     pub mode: Mode,
+    /// The lock has so many slots, and the caller wants one. The scheme has nothing to do with that: whoever
+    /// asks for a slot comes as a reader, and the rest is done for it.
+    pub slots: Option<u16>,
     /// Whether the caller will wait: if not, nobody's place in a queue needs to be respected.
     pub waits: bool,
     /// The mode of a file that is made, before the umask; the scheme's own if `None`.
@@ -217,12 +223,17 @@ pub trait Place: fmt::Debug + Send {
     /// Whether what has happened to the file `name` there may have brought our turn.
     fn concerns(&self, name: &OsStr) -> bool;
 
+    /// When to look again though nothing tells; `None` for the usual few seconds.
+    fn again_in(&self) -> Option<Duration> {
+        None
+    }
+
     /// Looks whether our turn has come, and never waits for it: an [`Attempt::Busy`] has this place
-    /// in its waiter again.
+    /// in its waiter again. `told` says whether something has told, or it was merely time to look.
     ///
     /// # Errors
     /// As [`Scheme::attempt`]; then the queue is left.
-    fn look(self: Box<Self>, request: &Request<'_>) -> Result<Attempt, Obstacle>;
+    fn look(self: Box<Self>, request: &Request<'_>, told: bool) -> Result<Attempt, Obstacle>;
 }
 
 /// A place in a queue of the kernel.
@@ -283,6 +294,17 @@ pub trait Hold: fmt::Debug + Send + Sync {
     /// A number that only grows from one exclusive holder to the next, where the scheme counts them:
     /// a fencing token.
     fn token(&self) -> Option<u64> {
+        None
+    }
+
+    /// Which of the lock's slots it is. Said by the library, not by schemes.
+    fn slot(&self) -> Option<u32> {
+        None
+    }
+
+    /// An open file, the same for all readers of the lock, whose bytes can be locked exclusively: what
+    /// slots are made of. `None` where there is none.
+    fn slot_file(&self) -> Option<&File> {
         None
     }
 

@@ -36,6 +36,7 @@ pub struct Status {
 struct Company {
     others: Vec<Owner>,
     waiters: Vec<Owner>,
+    slots: u32,
 }
 
 /// What tells the lock that was looked at from any other.
@@ -72,6 +73,14 @@ impl Status {
         self
     }
 
+    /// This status of a lock that has `taken` slots taken.
+    pub(crate) fn with_slots(mut self, taken: u32) -> Status {
+        if taken > 0 {
+            self.company.get_or_insert_default().slots = taken;
+        }
+        self
+    }
+
     pub(crate) fn free() -> Status {
         Status::new(State::Free, None, "there is no lock file")
     }
@@ -96,6 +105,12 @@ impl Status {
     /// other readers where it is shared.
     pub fn holders(&self) -> impl Iterator<Item = &Owner> {
         self.owner.iter().chain(self.company.iter().flat_map(|company| &company.others))
+    }
+
+    /// How many of its [slots](crate::Lock::slots) are taken; zero where it is used without.
+    #[must_use]
+    pub fn slots_taken(&self) -> u32 {
+        self.company.as_ref().map_or(0, |company| company.slots)
     }
 
     /// Who waits for it, first come first, where the scheme keeps its own queue. For the others see

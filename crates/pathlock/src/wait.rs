@@ -20,7 +20,7 @@ use crate::deadline::Deadline;
 use crate::error::{FailureReason, Obstacle};
 use crate::liveness::Liveness;
 use crate::lock::Lock;
-use crate::scheme::{Attempt, Busy, Hold, Request, Scheme, Waiter};
+use crate::scheme::{Attempt, Busy, Hold, Request, Scheme, Waiter, go_on};
 use crate::site::Site;
 use crate::status::Status;
 use crate::sys::{self, Exit, Filesystem, Source, Woken};
@@ -122,7 +122,7 @@ pub(crate) fn acquire(
     let mut watch = Watching::default();
     let mut attempt = scheme.attempt(request)?;
     loop {
-        let Busy { status, waiter } = match attempt {
+        let Busy { status, waiter } = match go_on(attempt, request)? {
             Attempt::Held(hold) => return Ok(hold),
             Attempt::Busy(busy) => busy,
         };
@@ -152,7 +152,7 @@ pub(crate) fn acquire(
                 let site = request.site;
                 match watch.begun(site.directory(), false)? {
                     Begun::Before(watch) => {
-                        watch_for(wait, watch, &status, |name| scheme.concerns(site, name))?
+                        watch_for(wait, watch, &status, RECHECK, |name| scheme.concerns(site, name))?;
                     }
                     Begun::Now => {}
                     Begun::No => backoff.pause(wait)?,
@@ -160,12 +160,18 @@ pub(crate) fn acquire(
                 scheme.attempt(request)?
             }
             Waiter::Place(place) => {
-                match watch.begun(place.directory(), true)? {
-                    Begun::Before(watch) => watch_for(wait, watch, &status, |name| place.concerns(name))?,
-                    Begun::Now => {}
-                    Begun::No => backoff.pause(wait)?,
-                }
-                place.look(request)?
+                let told = match watch.begun(place.directory(), true)? {
+                    Begun::Before(watch) => {
+                        let most = place.again_in().unwrap_or(RECHECK);
+                        watch_for(wait, watch, &status, most, |name| place.concerns(name))?
+                    }
+                    Begun::Now => false,
+                    Begun::No => {
+                        backoff.pause(wait)?;
+                        false
+                    }
+                };
+                place.look(request, told)?
             }
             Waiter::Backoff => {
                 backoff.pause(wait)?;
@@ -223,7 +229,7 @@ fn watch_holders<S: Scheme>(
 ) -> Result<(), Obstacle> {
     let concerns = |name: &OsStr| lock.scheme().concerns(site, name);
     if status.owner().is_some_and(|owner| owner.liveness() == Liveness::Alive) {
-        return watch_for(wait, watch, status, concerns);
+        return watch_for(wait, watch, status, RECHECK, concerns).map(|_| ());
     }
     let shown = lock.contenders().unwrap_or_default();
     let exits: Vec<Exit> = shown
@@ -239,7 +245,7 @@ fn watch_holders<S: Scheme>(
     }
     let mut sources = vec![watch.source()];
     sources.extend(exits.iter().map(Exit::source));
-    sleep_on(wait, watch, &sources, concerns)
+    sleep_on(wait, watch, &sources, RECHECK, concerns).map(|_| ())
 }
 
 /// Lets others run who are about to do something: a moment at first, then a millisecond.

@@ -94,10 +94,10 @@ fn readers_that_waited_for_a_writer_are_in_together() {
 #[test]
 fn a_scheme_without_readers_says_which_ones_have_them() {
     let world = World::new();
-    for scheme in [&[][..], &["--scheme", "link"], &["--scheme", "mkdir"], &["--scheme", "symlink"]] {
+    for scheme in [&[][..], &["--scheme", "link"], &["--scheme", "pid"], &["--scheme", "symlink"]] {
         let refused = world.run(&[&["run", "-s"], scheme, &["job", "--", "echo", "ran"]].concat());
         assert_eq!((refused.code, refused.stdout.as_str()), (73, ""), "{scheme:?}: {}", refused.stderr);
-        assert!(refused.stderr.contains("use flock or ofd"), "{scheme:?}: {}", refused.stderr);
+        assert!(refused.stderr.contains("use mkdir, flock or ofd"), "{scheme:?}: {}", refused.stderr);
     }
     assert_eq!(world.files(), [""; 0], "something was made all the same");
 }

@@ -17,6 +17,7 @@ type OnInterrupt = Arc<dyn Fn() -> ControlFlow<()> + Send + Sync>;
 pub(super) struct Options {
     pub(super) timeout: Timeout,
     pub(super) mode: Mode,
+    pub(super) slots: Option<u16>,
     pub(super) ownership: Ownership,
     pub(super) reentry: Reentry,
     pub(super) recovery: Recovery,
@@ -35,17 +36,45 @@ impl<S: Scheme> Lock<S> {
         self
     }
 
-    /// For readers: any number of them hold the lock at once, while no writer does. Schemes flock
-    /// and ofd can be shared; with the others, acquiring fails with
+    /// For readers: any number of them hold the lock at once, while no writer does. Schemes mkdir,
+    /// flock and ofd can be shared; with the others, acquiring fails with
     /// [`Unsupported`](crate::FailureReason::Unsupported).
     ///
     /// Readers and writers that wait take turns, so that neither starve: a reader that comes while a
     /// writer waits stands behind it, and a writer stands behind the readers that waited before it.
     /// Readers of other programs, as `flock --shared`, know nothing of that, and readers that
-    /// [don't wait](Self::try_acquire) come in beside readers. A reader writes no record, so
-    /// [`owner`](Self::owner) names none. There is no upgrade: another process's might come first.
+    /// [don't wait](Self::try_acquire) come in beside readers. Of many readers none is the
+    /// [`owner`](Self::owner); in scheme mkdir each has a record, and [`Status::holders`](crate::Status::holders)
+    /// names them. A reader becomes the writer with [`Guard::try_upgrade`](crate::Guard::try_upgrade).
     #[must_use]
     pub fn shared(mut self) -> Lock<S> {
+        self.options.mode = Mode::Shared;
+        self
+    }
+
+    /// For jobs of which `count` may run at once: at most so many hold the lock, each in a slot of its own
+    /// ([`Guard::slot`](crate::Guard::slot)). Schemes mkdir, flock and ofd have slots, on systems with locks of open
+    /// files (Linux).
+    ///
+    /// All that use the lock have to give the same count. Who takes a slot is a reader of the lock, so one that
+    /// acquires it without slots and not [shared](Self::shared) is alone. Waiters are woken at once; which of them gets
+    /// a slot that comes free is not defined. A program that closes all its files gives its slot up.
+    ///
+    /// ```
+    /// # #[cfg(target_os = "linux")] {
+    /// let dir = tempfile::tempdir()?;
+    /// let gpus = pathlock::FlockLockFile::new(dir.path().join("gpu")).slots(2);
+    /// let first = gpus.try_acquire()?;
+    /// let second = gpus.try_acquire()?;
+    /// assert_eq!((first.slot(), second.slot()), (Some(0), Some(1)));
+    /// assert!(gpus.try_acquire().is_err());
+    /// assert_eq!(gpus.status()?.slots_taken(), 2);
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn slots(mut self, count: u16) -> Lock<S> {
+        self.options.slots = Some(count);
         self.options.mode = Mode::Shared;
         self
     }

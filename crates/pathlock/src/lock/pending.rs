@@ -51,6 +51,7 @@ pub(crate) struct Line {
     key: Key,
     scheme: String,
     mode: Mode,
+    slots: Option<u16>,
 }
 
 impl Asked {
@@ -102,7 +103,8 @@ impl Asked {
 impl Pending {
     pub(crate) fn line(&self) -> Line {
         let scheme = self.asked.lock.scheme.name().to_owned();
-        Line { key: self.key.clone(), scheme, mode: self.asked.lock.options.mode }
+        let options = &self.asked.lock.options;
+        Line { key: self.key.clone(), scheme, mode: options.mode, slots: options.slots }
     }
 
     pub(crate) fn scheme(&self) -> &dyn Scheme {

@@ -46,6 +46,8 @@ use crate::sys::{self, Range};
 
 /// Where the bytes of an inode begin: far beyond what anybody writes.
 const START: i64 = i64::MAX - 0x10;
+/// Slots: see there. They come before everything else that is not the lock itself.
+pub(super) const SLOTS: Range = Range { start: START - 0x1_0000, length: 0x1_0000 };
 /// Readers that wait.
 pub(super) const READERS: Range = Range { start: START, length: 1 };
 /// Who waits and is to be respected: all waiters of a lock that has no readers, writers of one that has.

@@ -33,6 +33,7 @@ use std::sync::Arc;
 
 use super::baton::{kernel_held, kernel_owner};
 use super::breaking::{self, Breaking, Bytes};
+use super::slots;
 use super::turns::is_behind;
 use super::{Attempt, Busy, Request, Waiter};
 use crate::error::{FailureReason, Obstacle};
@@ -233,7 +234,7 @@ pub(super) fn status(lock: impl KernelLock, site: &Site) -> Result<Status, Obsta
         let record = Record::parse(&text);
         let held_as = lock.held_as(&target.file)?;
         let status = match held_as {
-            Some(mode) => held_status(&target, mode),
+            Some(mode) => held_status(&target, mode).with_slots(slots::taken(&target.file)),
             None => match (&record, recover::under_lock(&record)) {
                 (Record::Owned(..), Verdict::Stale(status) | Verdict::Held(status)) => status,
                 _ => Status::new(State::Free, None, "its kernel lock is free"),

@@ -5,7 +5,7 @@
 use std::fs::File;
 use std::io;
 
-use super::breaking::WAITING;
+use super::breaking::SLOTS;
 use super::kernel::{self, KernelLock};
 use super::{Attempt, Request, Scheme};
 use crate::error::Obstacle;
@@ -37,9 +37,9 @@ impl Scheme for Ofd {
     }
 }
 
-/// Everything below the byte that waiters announce themselves on: whatever part of the file
-/// another program locks, it meets this.
-const LOCK: Range = Range { start: 0, length: WAITING.start };
+/// Everything below the bytes that have another meaning: whatever part of the file another program locks, it
+/// meets this.
+const LOCK: Range = Range { start: 0, length: SLOTS.start };
 
 #[derive(Debug, Clone, Copy)]
 struct Bytes;

@@ -214,13 +214,16 @@ impl Watches {
         Some(Watches { instance: ManuallyDrop::new(instance) })
     }
 
-    /// Watches the names in `directory`; also writes to the files there, and their being closed by
+    /// Watches the names in `directory`; also writes to the files there, touches, and their being closed by
     /// who could write, if `writes`. `None` where changes can't be watched.
     pub(crate) fn add(&self, directory: &Path, writes: bool) -> io::Result<Option<WatchId>> {
         let names = WatchFlags::DELETE | WatchFlags::MOVED_FROM | WatchFlags::MOVED_TO;
         let itself = WatchFlags::DELETE_SELF | WatchFlags::MOVE_SELF | WatchFlags::ONLYDIR;
-        let modified =
-            if writes { WatchFlags::MODIFY | WatchFlags::CLOSE_WRITE } else { WatchFlags::empty() };
+        let modified = if writes {
+            WatchFlags::MODIFY | WatchFlags::ATTRIB | WatchFlags::CLOSE_WRITE
+        } else {
+            WatchFlags::empty()
+        };
         let flags = names | itself | modified | WatchFlags::MASK_ADD;
         match inotify::add_watch(&*self.instance, directory, flags) {
             Ok(descriptor) => Ok(Some(WatchId(descriptor))),

@@ -48,6 +48,7 @@ unsupported! {
     fn read_start(file: &File, most: usize) -> Vec<u8>;
     fn write_start(file: &File, bytes: &[u8]) -> ();
     fn truncate(file: &File) -> ();
+    fn touch(file: &File) -> ();
     fn lock_try(file: &File, mode: Mode) -> bool;
     fn lock_wait(file: &File, mode: Mode) -> ();
     fn lock_held_as(file: &File) -> Option<Mode>;

@@ -324,6 +324,13 @@ pub(crate) fn duplicate(number: i32) -> io::Result<File> {
     Ok(unsafe { File::from_raw_fd(duplicate) })
 }
 
+/// Sets the times of a file to the filesystem's now: whoever watches it is told.
+pub(crate) fn touch(file: &File) -> io::Result<()> {
+    let now = rustix::fs::Timespec { tv_sec: 0, tv_nsec: rustix::fs::UTIME_NOW };
+    let times = rustix::fs::Timestamps { last_access: now, last_modification: now };
+    Ok(rustix::fs::futimens(file, &times)?)
+}
+
 /// Whether `file` still is the open file it was: a program that closes every descriptor, as
 /// daemons do, closes ours too, and the number may name another file by now.
 pub(crate) fn is_still(file: &File, id: FileId) -> bool {

@@ -26,7 +26,7 @@ use super::{Ended, RECHECK};
 use crate::cancel::CancelToken;
 use crate::error::Obstacle;
 use crate::lock::{Line, Pending};
-use crate::scheme::{Attempt, Busy, Place, Queue, Waiter};
+use crate::scheme::{Attempt, Busy, Place, Queue, Waiter, go_on};
 use crate::status::{State, Status};
 use crate::sys::{self, Event, Exit, WatchId, Watches, Woken};
 
@@ -83,14 +83,15 @@ enum Stage {
 enum Step {
     Attempt,
     Claim(Arc<dyn Queue>),
-    Look(Box<dyn Place>),
+    /// Whether something has told.
+    Look(Box<dyn Place>, bool),
 }
 
 impl Stage {
-    /// It is time to look again.
-    fn due(self) -> Stage {
+    /// It is time to look again, or something has told.
+    fn due(self, told: bool) -> Stage {
         match self {
-            Stage::Asleep { place: Some(place), .. } => Stage::Due(Step::Look(place)),
+            Stage::Asleep { place: Some(place), .. } => Stage::Due(Step::Look(place, told)),
             Stage::Asleep { place: None, .. } => Stage::Due(Step::Attempt),
             Stage::Due(_) | Stage::Parked(..) => self,
         }
@@ -223,7 +224,7 @@ impl Queued {
 
     fn is_due(&mut self) {
         let stage = std::mem::replace(&mut self.stage, Stage::Due(Step::Attempt));
-        self.stage = stage.due();
+        self.stage = stage.due(true);
     }
 
     fn exits(&self) -> usize {
@@ -280,7 +281,7 @@ impl Queued {
                 }
                 Stage::Parked(parked, now + backoff::jittered(RECHECK))
             }
-            Stage::Asleep { until, .. } if until <= now => stage.due(),
+            Stage::Asleep { until, .. } if until <= now => stage.due(false),
             stage => stage,
         };
     }
@@ -306,8 +307,9 @@ impl Queued {
                         Some(attempt) => Ok(attempt),
                         None => first.scheme().attempt(&request),
                     },
-                    Step::Look(place) => place.look(&request),
+                    Step::Look(place, told) => place.look(&request, told),
                 }
+                .and_then(|attempt| go_on(attempt, &request))
             });
             match tried {
                 Ok(Ok(Attempt::Busy(Busy { status, waiter }))) => {
@@ -368,13 +370,16 @@ impl Queued {
         outside.unwatch(before);
         let known = before == id;
         let exits = match Exits::of(&self.seen) {
-            _ if !known => return Stage::Asleep { place, exits: Vec::new(), until: Instant::now() }.due(),
+            _ if !known => {
+                return Stage::Asleep { place, exits: Vec::new(), until: Instant::now() }.due(false);
+            }
             Exits::Over => return Stage::Asleep { place, exits: Vec::new(), until: Instant::now() + SOON },
             Exits::Ahead(exits) if outside.exits + exits.len() <= MOST_EXITS => exits,
             Exits::Ahead(_) => Vec::new(),
         };
         outside.exits += exits.len();
-        Stage::Asleep { place, exits, until: Instant::now() + backoff::jittered(RECHECK) }
+        let most = place.as_ref().and_then(|place| place.again_in()).unwrap_or(RECHECK);
+        Stage::Asleep { place, exits, until: Instant::now() + backoff::jittered(most) }
     }
 
     /// Tells all who wait what has been seen. One whose own code panics has the panic for an outcome.

@@ -2,8 +2,9 @@
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use super::{RECHECK, Slept, Wait, backoff, step_aside};
+use super::{Slept, Wait, backoff, step_aside};
 use crate::error::Obstacle;
 use crate::liveness::{self, Evidence};
 use crate::status::{State, Status};
@@ -100,37 +101,40 @@ impl Exits {
 }
 
 /// Sleeps until a file that concerns the lock has changed, a holder has died, or it is time to look
-/// again.
+/// again: after about `most`. Whether something has told.
 pub(super) fn watch_for(
     wait: &Wait<'_>,
     watch: &Watch,
     status: &Status,
+    most: Duration,
     concerns: impl Fn(&OsStr) -> bool,
-) -> Result<(), Obstacle> {
+) -> Result<bool, Obstacle> {
     let exits = match Exits::of(status) {
         Exits::Ahead(exits) => exits,
         Exits::Over => {
             step_aside(u32::MAX);
-            return Ok(());
+            return Ok(true);
         }
     };
     let mut sources = vec![watch.source()];
     sources.extend(exits.iter().map(Exit::source));
-    sleep_on(wait, watch, &sources, concerns)
+    sleep_on(wait, watch, &sources, most, concerns)
 }
 
-/// Sleeps until one of `sources` is ready, or it is time to look again. The first is `watch`.
+/// Sleeps until one of `sources` is ready, or it is time to look again. The first is `watch`. Whether one is.
 pub(super) fn sleep_on(
     wait: &Wait<'_>,
     watch: &Watch,
     sources: &[Source<'_>],
+    most: Duration,
     concerns: impl Fn(&OsStr) -> bool,
-) -> Result<(), Obstacle> {
+) -> Result<bool, Obstacle> {
     loop {
-        match wait.sleep(sources, backoff::jittered(RECHECK))? {
+        match wait.sleep(sources, backoff::jittered(most))? {
             // The watch alone, and nothing about this lock: somebody else's file in the directory.
             Slept::Ready(which) if which == [0] && !watch.saw(&concerns) => {}
-            Slept::Ready(_) | Slept::Recheck | Slept::TimedOut => return Ok(()),
+            Slept::Ready(_) => return Ok(true),
+            Slept::Recheck | Slept::TimedOut => return Ok(false),
         }
     }
 }

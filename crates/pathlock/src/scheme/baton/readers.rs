@@ -12,6 +12,7 @@ use crate::liveness::Liveness;
 use crate::mode::Recovery;
 use crate::owner::{Mark, Owner, Record};
 use crate::recover::{self, Verdict};
+use crate::scheme::slots;
 use crate::status::{State, Status};
 use crate::sys;
 
@@ -44,7 +45,8 @@ pub(super) fn status(form: impl Form, place: &Place) -> Option<Status> {
     let owners = form.readers(place).ok()?.into_iter().filter_map(|reader| reader.owner);
     let living: Vec<Owner> = owners.filter(|owner| owner.liveness() != Liveness::Dead).collect();
     let status = || Status::new(State::Held, None, "its kernel lock is held by readers");
-    (!living.is_empty()).then(|| status().with_others(living))
+    let slots = || form.turnstile(place).map_or(0, slots::taken);
+    (!living.is_empty()).then(|| status().with_others(living).with_slots(slots()))
 }
 
 /// Of a lock that nobody has locked, a reader that lives all the same.

@@ -143,6 +143,10 @@ impl<K: KernelLock> Hold for KernelHold<K> {
         Ok(())
     }
 
+    fn slot_file(&self) -> Option<&File> {
+        self.target.as_ref().filter(|target| target.writable).map(|target| &target.file)
+    }
+
     fn open_file(&self) -> Option<&File> {
         self.target.as_ref().map(|target| &target.file)
     }

@@ -132,6 +132,10 @@ impl Hold for ReaderHold {
         Ok(())
     }
 
+    fn slot_file(&self) -> Option<&File> {
+        self.place.as_ref().and_then(|(place, _)| DirectoryForm.turnstile(place))
+    }
+
     fn open_file(&self) -> Option<&File> {
         self.place.as_ref().map(|(place, _)| &place.inode)
     }
