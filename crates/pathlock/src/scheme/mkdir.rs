@@ -26,7 +26,7 @@ use crate::site::Site;
 use crate::status::Status;
 use crate::sys::{self, Filesystem, Kind};
 use baton::Reader;
-use readers::is_reader_name;
+pub(super) use readers::is_reader_name;
 
 mod readers;
 

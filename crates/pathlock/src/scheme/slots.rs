@@ -28,6 +28,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::breaking::SLOTS;
+use super::mkdir::is_reader_name;
 use super::{Attempt, Busy, Hold, Lost, Place, Request, Waiter};
 use crate::error::{FailureReason, Obstacle};
 use crate::mode::Mode;
@@ -115,7 +116,7 @@ struct SlotPlace {
     hold: Option<Box<dyn Hold>>,
     count: u16,
     directory: PathBuf,
-    /// The file that tells; all in the directory where it is the lock's own.
+    /// The file that tells; `None` in a lock's directory, where it is the one with the record.
     name: Option<std::ffi::OsString>,
     /// How often it will look again at once.
     eager: u32,
@@ -145,7 +146,11 @@ impl Place for SlotPlace {
     }
 
     fn concerns(&self, name: &OsStr) -> bool {
-        self.name.as_ref().is_none_or(|own| own == name)
+        match &self.name {
+            Some(own) => own == name,
+            // Not the readers' own files: a look at ours would wake us.
+            None => !is_reader_name(name),
+        }
     }
 
     fn again_in(&self) -> Option<Duration> {

@@ -66,7 +66,7 @@ use queue::ReaderQueue;
 /// What the names of readers' files end with.
 const SUFFIX: &str = ".shared";
 
-pub(super) fn is_reader_name(name: &OsStr) -> bool {
+pub(in crate::scheme) fn is_reader_name(name: &OsStr) -> bool {
     name.as_encoded_bytes().ends_with(SUFFIX.as_bytes())
 }
 
