@@ -202,6 +202,21 @@ impl Obstacle {
     }
 }
 
+impl fmt::Display for Obstacle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(error) = &self.source {
+            write!(f, "{error}: ")?;
+        }
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Obstacle {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.source.as_ref().map(|error| error as _)
+    }
+}
+
 impl From<io::Error> for Obstacle {
     fn from(error: io::Error) -> Obstacle {
         Obstacle::os(error)
@@ -315,10 +330,7 @@ impl fmt::Display for LockError {
             }
             LockError::LockFailed(failure) => {
                 write!(f, "{} can't be locked with {}: ", shown(&failure.path), shown(&failure.lock_file))?;
-                if let Some(error) = failure.io_error() {
-                    write!(f, "{error}: ")?;
-                }
-                f.write_str(&failure.obstacle.message)
+                failure.obstacle.fmt(f)
             }
         }
     }

@@ -109,6 +109,12 @@ impl Owner {
         }
     }
 
+    /// This thread of this process.
+    #[must_use]
+    pub fn of_this_thread() -> Owner {
+        Owner::current(None)
+    }
+
     /// Who is known by a pid alone, as in a file that another program wrote.
     pub(crate) fn bare(pid: u32) -> Owner {
         Owner {

@@ -5,6 +5,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::error::{FailureReason, Obstacle};
+use crate::liveness::{self, Evidence, Liveness};
+use crate::owner::Owner;
 use crate::sys::{self, FileId, Filesystem};
 
 /// The place of a lock. Absolute: a later `chdir` changes nothing.
@@ -36,6 +38,14 @@ impl Site {
         Ok(Site { directory: directory.to_owned(), name: name.to_owned(), path, lock_file })
     }
 
+    /// The place of the lock file at `lock_file`, which protects what is at `path`. Both are absolute.
+    ///
+    /// # Errors
+    /// When `lock_file` names no file in a directory.
+    pub fn of(path: impl Into<PathBuf>, lock_file: impl Into<PathBuf>) -> Result<Site, Obstacle> {
+        Site::new(path.into(), lock_file.into())
+    }
+
     /// What is protected.
     #[must_use]
     pub fn path(&self) -> &Path {
@@ -58,6 +68,25 @@ impl Site {
     #[must_use]
     pub fn name(&self) -> &OsStr {
         &self.name
+    }
+
+    /// Whether this kernel alone can change what is there: its locks and its notifications tell the whole
+    /// truth. `false` for a network filesystem, and for one that is not known.
+    ///
+    /// # Errors
+    /// When the directory can't be looked at.
+    pub fn is_local(&self) -> Result<bool, Obstacle> {
+        Ok(self.filesystem()? == Filesystem::Local)
+    }
+
+    /// What is proven of an owner whose record is in a lock here. On a local filesystem one of another
+    /// boot is dead: a kernel that is gone runs nothing. Elsewhere it may be another host's.
+    #[must_use]
+    pub fn liveness(&self, owner: &Owner) -> Liveness {
+        match liveness::judge(owner) {
+            Evidence::OtherBoot if self.is_local().unwrap_or(false) => Liveness::Dead,
+            _ => owner.liveness(),
+        }
     }
 
     /// The key of the lock that is called `part` in the lock file.
