@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use pathlock::{AnyLockFile, SCHEME_NAMES, Scheme, scheme_named};
+use pathlock_sqlite::Sqlite;
 
 use crate::broken;
 
@@ -58,6 +59,7 @@ impl Variant {
         let scheme: Arc<dyn Scheme> = match scheme_named(&self.scheme) {
             Some(scheme) => scheme,
             None if self.is_broken() => Arc::new(broken::Broken),
+            None if self.scheme == "sqlite" => Arc::new(Sqlite::default()),
             None => {
                 return Err(format!("there is no scheme `{}`: give one of {SCHEME_NAMES:?}", self.scheme));
             }

@@ -208,7 +208,8 @@ impl Database {
             Some(open) => open,
             None => {
                 let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-                let connection = Connection::open_with_flags(path, flags).map_err(|error| trouble(&error))?;
+                let mut connection =
+                    Connection::open_with_flags(path, flags).map_err(|error| trouble(&error))?;
                 connection.busy_handler(Some(give_way)).map_err(|error| trouble(&error))?;
                 Open { connection: Mutex::new(connection), pid, path: path.to_owned(), file }
             }
@@ -243,7 +244,6 @@ impl Database {
     /// Reads, in one transaction.
     pub(crate) fn read<T>(
         &mut self,
-        _site: &Site,
         mut read: impl FnMut(&Rows<'_>) -> rusqlite::Result<T>,
     ) -> Result<T, Obstacle> {
         let transaction = self.connection()?.transaction().map_err(|error| trouble(&error))?;
@@ -253,7 +253,6 @@ impl Database {
     /// Changes rows, in one transaction: all of it or nothing.
     pub(crate) fn write<T>(
         &mut self,
-        _site: &Site,
         mut change: impl FnMut(&Rows<'_>) -> rusqlite::Result<T>,
     ) -> Result<T, Busyness> {
         let connection = self.connection()?;

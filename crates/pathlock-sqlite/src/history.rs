@@ -75,5 +75,5 @@ impl Past {
 pub fn history(lock: &SqliteLockFile) -> Result<Vec<Past>, Obstacle> {
     let site = Site::of(lock.path(), lock.lock_file())?;
     let Some(mut database) = lock.scheme().existing(&site)? else { return Ok(Vec::new()) };
-    database.read(&site, |rows| rows.history(lock.scheme().part()))
+    database.read(|rows| rows.history(lock.scheme().part()))
 }

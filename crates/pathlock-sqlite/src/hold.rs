@@ -77,7 +77,7 @@ impl SqliteHold {
         let began = Instant::now();
         let (site, name) = (self.site.clone(), self.name().to_owned());
         loop {
-            match self.database()?.write(&site, |rows| change(rows, &name, &site)) {
+            match self.database()?.write(|rows| change(rows, &name, &site)) {
                 Err(Busyness::Busy) if began.elapsed() < INSISTS => {}
                 changed => return changed.map_err(Busyness::into_obstacle),
             }
@@ -131,7 +131,7 @@ impl Hold for SqliteHold {
 
     fn is_valid(&self) -> bool {
         let Ok(Some(mut database)) = self.scheme.existing(&self.site) else { return false };
-        let holder = database.read(&self.site, |rows| rows.holder(self.ticket));
+        let holder = database.read(|rows| rows.holder(self.ticket));
         holder.is_ok_and(|holder| holder.is_some_and(|holder| holder.entry.owner == self.owner))
     }
 

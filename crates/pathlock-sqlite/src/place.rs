@@ -47,21 +47,21 @@ impl Place for SqlitePlace {
     }
 
     fn look(mut self: Box<Self>, _request: &Request<'_>, _told: bool) -> Result<Attempt, Obstacle> {
-        let Some(mut row) = self.row.take() else { return Ok(self.busy(nobody())) };
-        let found = found(&mut row);
-        if let Ok(Found::Turn(token)) = found {
-            return Ok(Attempt::Held(Box::new(row.with_token(token))));
-        }
-        self.row = Some(row);
-        match found? {
+        let Some(row) = &mut self.row else { return Err(gone()) };
+        match found(row)? {
             Found::Waiting(status) => Ok(self.busy(status)),
-            Found::Turn(_) => Ok(self.busy(nobody())),
-            Found::Gone => {
-                let message = "the database was removed while it was waited for: acquire the lock again";
-                Err(Obstacle::new(pathlock::FailureReason::NotALockFile, message))
+            Found::Turn(token) => {
+                let hold = self.row.take().map(|row| row.with_token(token)).ok_or_else(gone)?;
+                Ok(Attempt::Held(Box::new(hold)))
             }
+            Found::Gone => Err(gone()),
         }
     }
+}
+
+fn gone() -> Obstacle {
+    let message = "the database was removed while it was waited for: acquire the lock again";
+    Obstacle::new(pathlock::FailureReason::NotALockFile, message)
 }
 
 /// A look costs one read, unless somebody has died.
@@ -78,7 +78,7 @@ fn found(row: &mut SqliteHold) -> Result<Found, Obstacle> {
         let unsettled = recovers && ledger::is_unsettled(rows, &name, &site)?;
         Ok((Found::Waiting(ledger::status(rows, &name, &site, false)?), unsettled))
     };
-    let (found, unsettled) = row.database()?.read(&site, look)?;
+    let (found, unsettled) = row.database()?.read(look)?;
     if !unsettled {
         return Ok(found);
     }

@@ -114,11 +114,11 @@ impl Scheme for Sqlite {
         if !request.waits {
             // Whoever tries again and again does not write each time, and wakes nobody.
             let look = |rows: &Rows<'_>| ledger::in_the_way(rows, &self.name, site, shared, recovers);
-            if let Some(status) = database.read(site, look)? {
+            if let Some(status) = database.read(look)? {
                 return Ok(Attempt::Busy(Busy { status, waiter: Waiter::Change }));
             }
         }
-        let entered = database.write(site, |rows| {
+        let entered = database.write(|rows| {
             let ticket = rows.wait(&self.name, shared, request.owner)?;
             ledger::settle(rows, &self.name, site, recovers)?;
             if let Some(token) = rows.token_of(ticket)? {
@@ -150,12 +150,12 @@ impl Scheme for Sqlite {
         let Some(mut database) = self.existing(site)? else {
             return Ok(Status::new(State::Free, None, "there is no database"));
         };
-        database.read(site, |rows| ledger::status(rows, &self.name, site, true))
+        database.read(|rows| ledger::status(rows, &self.name, site, true))
     }
 
     fn remove(&self, site: &Site, seen: &Status) -> Result<bool, Obstacle> {
         let Some(mut database) = self.existing(site)? else { return Ok(false) };
-        let removed = database.write(site, |rows| {
+        let removed = database.write(|rows| {
             let holders = rows.holders(&self.name)?;
             let same = holders.iter().map(|row| &row.entry.owner).eq(seen.holders());
             if holders.is_empty() || !same {
