@@ -9,6 +9,7 @@ use std::sync::Arc;
 use clap::builder::{OsStringValueParser, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser};
 use pathlock::{AnyLockFile, DefaultScheme, SCHEME_NAMES, Scheme, scheme_named};
+use pathlock_sqlite::SqliteLockFile;
 
 mod help;
 mod run;
@@ -70,6 +71,9 @@ impl Subcommand {
 pub(crate) struct Status {
     #[command(flatten)]
     pub(crate) how: How,
+    /// How many slots the lock has, to show how many of them are taken
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) slots: Option<u16>,
     /// One JSON object a line
     #[arg(long)]
     pub(crate) json: bool,
@@ -170,7 +174,7 @@ pub(crate) struct How {
     #[arg(
         long,
         help = format!("How to lock, see `pathlock schemes` [default: {}, or what PATH says]", DefaultScheme::default().name()),
-        value_parser = PossibleValuesParser::new(SCHEME_NAMES),
+        value_parser = PossibleValuesParser::new(scheme_names()),
     )]
     scheme: Option<String>,
     /// PATH is the lock file itself, not what it protects
@@ -181,11 +185,49 @@ pub(crate) struct How {
 impl How {
     /// The lock on `path`, untouched as yet.
     pub(crate) fn open(&self, path: &OsStr) -> AnyLockFile {
-        let lock = match self.scheme.as_deref().and_then(scheme_named) {
-            Some(scheme) => AnyLockFile::with_scheme(path, scheme),
-            None => AnyLockFile::open(path),
+        let lock = match (self.scheme.as_deref(), after(path, SQLITE)) {
+            (Some(DATABASE), _) if self.at => in_database(&pathlock_sqlite::named(path, "")),
+            (Some(DATABASE), _) => in_database(&pathlock_sqlite::open(path)),
+            (Some(scheme), _) => match scheme_named(scheme) {
+                Some(scheme) => AnyLockFile::with_scheme(path, scheme),
+                None => AnyLockFile::open(path),
+            },
+            (None, Some(rest)) => in_database(&pathlock_sqlite::open(rest)),
+            (None, None) => AnyLockFile::open(path),
         };
-        if self.at { AnyLockFile::at_with_scheme(lock.path(), Arc::clone(lock.scheme())) } else { lock }
+        if self.at && lock.scheme().name() != DATABASE {
+            AnyLockFile::at_with_scheme(lock.path(), Arc::clone(lock.scheme()))
+        } else {
+            lock
+        }
+    }
+}
+
+/// The scheme that is not a file's, and what stands before its paths.
+pub(crate) const DATABASE: &str = "sqlite";
+const SQLITE: &str = "sqlite:";
+
+/// All that `--scheme` takes.
+fn scheme_names() -> impl Iterator<Item = &'static str> {
+    SCHEME_NAMES.iter().copied().chain([DATABASE])
+}
+
+/// A lock in a database, as one whose scheme is chosen while the program runs.
+fn in_database(lock: &SqliteLockFile) -> AnyLockFile {
+    AnyLockFile::with_scheme(lock.path(), Arc::new(lock.scheme().clone()) as Arc<dyn Scheme>)
+}
+
+/// What follows `prefix` in a path.
+fn after<'a>(path: &'a OsStr, prefix: &str) -> Option<&'a OsStr> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::ffi::OsStrExt;
+        path.as_bytes().strip_prefix(prefix.as_bytes()).map(OsStr::from_bytes)
+    }
+    #[cfg(not(unix))]
+    {
+        // There a name that is no Unicode has no scheme.
+        path.to_str()?.strip_prefix(prefix).map(OsStr::new)
     }
 }
 

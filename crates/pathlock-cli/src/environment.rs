@@ -2,6 +2,8 @@
 //!
 //! - `PATHLOCK_PATH`: the path that is locked, absolute; the first of several.
 //! - `PATHLOCK_MODE`: `exclusive` or `shared`.
+//! - `PATHLOCK_TOKEN`: the fencing token of the first, where its scheme counts them.
+//! - `PATHLOCK_SLOT`: which of the slots of the first, from zero, where there are slots.
 //! - `PATHLOCK_HELD`: the lock files held by this run and those around it, outermost first,
 //!   written as `PATH` is.
 //! - `PATHLOCK_HELD_BY`: the pids that their records show, in the same order.
@@ -26,6 +28,14 @@ pub(crate) fn describe(command: &mut Command, locks: &[AnyLockFile], guards: &[G
         command.env("PATHLOCK_PATH", std::path::absolute(path).unwrap_or_else(|_| path.to_owned()));
     }
     command.env("PATHLOCK_MODE", mode.name());
+    // Those of a run around this one are not this one's.
+    command.env_remove("PATHLOCK_TOKEN").env_remove("PATHLOCK_SLOT");
+    if let Some(token) = guards.first().and_then(Guard::token) {
+        command.env("PATHLOCK_TOKEN", token.to_string());
+    }
+    if let Some(slot) = guards.first().and_then(Guard::slot) {
+        command.env("PATHLOCK_SLOT", slot.to_string());
+    }
 
     let (mut files, mut pids): (Vec<_>, Vec<_>) = held().into_iter().unzip();
     files.extend(guards.iter().map(|guard| settled(guard.lock_file())));

@@ -61,6 +61,12 @@ impl<'a> From<&'a Contender> for Process<'a> {
     }
 }
 
+impl<'a> From<&'a Owner> for Process<'a> {
+    fn from(owner: &'a Owner) -> Process<'a> {
+        Process { pid: owner.pid(), command: owner.command() }
+    }
+}
+
 /// What `status`, `list` and `break` say of a lock.
 #[derive(Debug, Serialize)]
 pub(crate) struct LockFields<'a> {
@@ -70,6 +76,9 @@ pub(crate) struct LockFields<'a> {
     pub(crate) state: &'static str,
     pub(crate) detail: &'a str,
     pub(crate) owner: Option<OwnerFields<'a>>,
+    /// Those who hold it with the owner, or without one, by records of their own.
+    pub(crate) readers: Vec<OwnerFields<'a>>,
+    pub(crate) slots_taken: u32,
     pub(crate) holders: Vec<Process<'a>>,
     pub(crate) waiters: Vec<Process<'a>>,
 }

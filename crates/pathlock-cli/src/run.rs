@@ -11,7 +11,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use pathlock::{
-    AnyLockFile, CancelToken, FailureReason, Guard, LockError, UnlockError, WaitEvent, acquire_all,
+    AnyLockFile, CancelToken, FailureReason, Guard, LockError, Mode, UnlockError, WaitEvent, acquire_all,
 };
 
 use crate::args::Run;
@@ -76,9 +76,10 @@ pub(crate) fn run(args: &Run) -> Result<i32, Failure> {
 
 fn lock(args: &Run, path: &std::ffi::OsStr) -> AnyLockFile {
     let lock = args.how.open(path).command(args.command_line());
-    match args.sharing.mode() {
-        pathlock::Mode::Exclusive => lock,
-        pathlock::Mode::Shared => lock.shared(),
+    match (args.slots, args.sharing.mode()) {
+        (Some(count), _) => lock.slots(count),
+        (None, Mode::Shared) => lock.shared(),
+        (None, Mode::Exclusive) => lock,
     }
 }
 
@@ -152,7 +153,7 @@ fn acquire(
 fn tell_acquired(args: &Run, locks: &[AnyLockFile], waiting: &Waiting, began: Instant) {
     let waited = began.elapsed().as_secs_f64();
     if args.telling.json {
-        let mode = args.sharing.mode().name();
+        let mode = args.mode().name();
         tell(&Event::Acquired { paths: paths(locks), mode, waited });
     } else if args.telling.verbose {
         say(format_args!("got {} after {waited:.3} s", all_shown(locks)));
@@ -175,17 +176,21 @@ fn start(args: &Run, locks: &[AnyLockFile], guards: &[Guard]) -> Result<io::Resu
     let (program, words) = args.command();
     let mut command = Command::new(program);
     command.args(words);
-    environment::describe(&mut command, locks, guards, args.sharing.mode());
+    environment::describe(&mut command, locks, guards, args.mode());
     if has_own_group(args) {
         signals::give_own_group(&mut command);
     }
     // Open until the command has been started, and inherited by nothing else: there is one thread.
     let mut inherited = Vec::new();
     for guard in guards {
-        let file = if args.close { Ok(None) } else { guard.try_clone_file() };
-        let handed = file.and_then(|file| match file {
-            Some(file) => signals::let_inherit(&file).map(|()| inherited.push(file)),
-            None => guard.tie(&mut command),
+        let files = if args.close { Ok(Vec::new()) } else { guard.try_clone_files() };
+        let handed = files.and_then(|files| {
+            if files.is_empty() {
+                return guard.tie(&mut command);
+            }
+            files.iter().try_for_each(signals::let_inherit)?;
+            inherited.extend(files);
+            Ok(())
         });
         handed.map_err(|error| cannot_prepare("hand the lock to the command", &error))?;
     }

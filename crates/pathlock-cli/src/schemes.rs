@@ -4,7 +4,7 @@ use comfy_table::{ContentArrangement, Table, TableStyle};
 use pathlock::{DefaultScheme, SCHEME_NAMES, Scheme, scheme_named};
 use serde::Serialize;
 
-use crate::args::Schemes;
+use crate::args::{DATABASE, Schemes};
 use crate::exit::{self, Failure};
 use crate::say::{answer, answer_json};
 
@@ -21,9 +21,9 @@ struct About {
 
 pub(crate) fn schemes(args: &Schemes) -> Result<i32, Failure> {
     let default = DefaultScheme::default();
-    let about = SCHEME_NAMES.iter().filter_map(|&name| {
+    let about = SCHEME_NAMES.iter().chain([&DATABASE]).filter_map(|&name| {
         let (form, with) = explained(name)?;
-        let shared = scheme_named(name).is_some_and(|scheme| scheme.can_share());
+        let shared = scheme_named(name).map_or(name == DATABASE, |scheme| scheme.can_share());
         Some(About { scheme: name, default: name == default.name(), shared, form, with })
     });
     if args.json {
@@ -55,6 +55,7 @@ fn explained(name: &str) -> Option<(&'static str, &'static str)> {
         "pid" => ("the file PATH exists, with the owner's pid", "pylockfile's PIDLockFile, python-daemon"),
         "flock" => ("the kernel's flock(2) lock on PATH.lock is held", "flock(1), whatever calls flock(2)"),
         "ofd" => ("the kernel's lock on PATH.lock's bytes is held", "whatever calls fcntl(2) or lockf(3)"),
+        DATABASE => ("a row in PATH.lock.db, or in DB for DB#NAME, says so", "nobody"),
         _ => return None,
     })
 }

@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 
-use pathlock::{AnyLockFile, Contender, Contenders, Scheme, State, Status};
+use pathlock::{AnyLockFile, Contender, Contenders, Owner, Scheme, State, Status};
 
 use crate::args;
 use crate::exit::{self, Failure};
@@ -32,9 +32,20 @@ fn show(args: &args::Status, path: &OsStr) -> Result<i32, Failure> {
         answer_json(&fields(&lock, &status, &contenders))?;
     } else {
         answer(format_args!("{}: {}", shown(lock.path()), describe(&status)))?;
-        let owner = status.owner().map(pathlock::Owner::pid);
-        for holder in contenders.holders().iter().filter(|holder| Some(holder.pid()) != owner) {
+        if let Some(taken) = Some(status.slots_taken()).filter(|&taken| taken > 0) {
+            let of = args.slots.map(|count| format!(" of {count}")).unwrap_or_default();
+            answer(format_args!("  {taken}{of} slots are taken"))?;
+        }
+        let skipped = usize::from(status.owner().is_some());
+        for reader in status.holders().skip(skipped) {
+            answer(format_args!("  held by {reader}"))?;
+        }
+        let known: Vec<u32> = status.holders().map(Owner::pid).collect();
+        for holder in contenders.holders().iter().filter(|holder| !known.contains(&holder.pid())) {
             answer(format_args!("  held too by {}", named(holder)))?;
+        }
+        for waiter in status.waiters() {
+            answer(format_args!("  waited for by {waiter}"))?;
         }
         for waiter in contenders.waiters() {
             answer(format_args!("  waited for by {}", named(waiter)))?;
@@ -59,8 +70,15 @@ pub(crate) fn fields<'a>(
         state: json::state(status.state()),
         detail: status.detail(),
         owner: status.owner().map(Into::into),
+        readers: status.holders().skip(usize::from(status.owner().is_some())).map(Into::into).collect(),
+        slots_taken: status.slots_taken(),
         holders: contenders.holders().iter().map(Into::into).collect(),
-        waiters: contenders.waiters().iter().map(Into::into).collect(),
+        waiters: status
+            .waiters()
+            .iter()
+            .map(Into::into)
+            .chain(contenders.waiters().iter().map(Into::into))
+            .collect(),
     }
 }
 

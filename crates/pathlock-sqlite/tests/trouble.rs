@@ -3,10 +3,21 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
 
 use pathlock::{FailureReason, LockError};
 use pathlock_sqlite::{SqliteLockFile, named};
 use rusqlite::Connection;
+
+#[path = "../../pathlock/tests/common/mod.rs"]
+mod common;
+
+use common::Child;
+
+#[test]
+fn child() {
+    common::play(&[("fill", fill)]);
+}
 
 /// The message of a failure, for that reason.
 fn refused(lock: &SqliteLockFile, reason: FailureReason) -> String {
@@ -99,21 +110,40 @@ fn what_is_no_file_is_left_as_it_is() {
     assert!(fs::symlink_metadata(dir.path().join("nowhere")).is_err(), "no link is followed");
 }
 
+/// Acquires one lock after the other until the disk is full.
+fn fill(args: &[&str]) {
+    let path = std::path::Path::new(args[0]).join("locks.db");
+    let full = (0..20_000).find_map(|number| {
+        let lock = named(&path, format!("{number} {}", "and a long name ".repeat(20)));
+        lock.try_acquire().map(drop).err()
+    });
+    common::say(full.expect("a hundred pages are full by now"));
+    // A lock that was there before can be looked at all the same.
+    common::say(named(&path, "0").is_locked().is_ok());
+}
+
 #[test]
 fn a_full_disk_is_said_to_be_full() {
     let dir = tempfile::tempdir().expect("a directory");
-    let path = dir.path().join("locks.db");
-    let lock = named(&path, "job");
-    drop(lock.acquire().expect("it is free"));
-    // As many pages as there are are all that there may be: SQLite then says what it says of a full disk.
-    let connection = Connection::open(&path).expect("it is one");
-    let sql = "CREATE TRIGGER full BEFORE INSERT ON waiters BEGIN
-                   INSERT INTO waiters (name, shared, record) SELECT 'x', 0, zeroblob(1 << 40); END;";
-    connection.execute_batch(sql).expect("SQL");
-    let error = lock.try_acquire().expect_err("it can't be written");
-    assert!(error.to_string().contains("locks.db"), "it says where: {error}");
-    connection.execute_batch("DROP TRIGGER full").expect("SQL");
-    drop(lock.acquire().expect("nothing was left behind"));
+    let text = dir.path().to_str().expect("a plain path");
+    let child = Child::command("fill", [text]);
+    // A filesystem of its own, which nobody else sees.
+    let mut command = Command::new("unshare");
+    command.args([
+        "--map-root-user",
+        "--mount",
+        "sh",
+        "-c",
+        "mount -t tmpfs -o size=400k none \"$1\" && shift && exec \"$@\"",
+        "sh",
+        text,
+    ]);
+    command.arg(child.get_program()).args(child.get_args());
+    command.envs(child.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let mut child = Child::spawn(command);
+    let said = child.line();
+    assert!(said.contains("no space left") && said.contains("locks.db"), "it says what and where: {said}");
+    assert_eq!(child.line(), "true", "what is there can be read");
 }
 
 #[test]

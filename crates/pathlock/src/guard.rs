@@ -307,16 +307,11 @@ impl Guard {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn share_with(&self, command: &mut Command) -> io::Result<()> {
-        let Some(file) = self.try_clone_file()? else { return sys::die_with_parent(command) };
-        let slot = {
-            let hold = self.held.hold.lock().unwrap_or_else(PoisonError::into_inner);
-            let hold = hold.as_ref().filter(|hold| hold.slot().is_some());
-            // Most schemes have their slots in the file that is inherited anyway.
-            let other = |slots: &&File| !same_file(&file, slots);
-            hold.and_then(|hold| hold.slot_file()).filter(other).map(File::try_clone).transpose()?
-        };
-        sys::inherit(command, file)?;
-        slot.map_or(Ok(()), |file| sys::inherit(command, file))
+        let files = self.try_clone_files()?;
+        if files.is_empty() {
+            return sys::die_with_parent(command);
+        }
+        files.into_iter().try_for_each(|file| sys::inherit(command, file))
     }
 
     /// Lets the child that `command` starts not outlast this process, which then need not
@@ -329,15 +324,20 @@ impl Guard {
         sys::die_with_parent(command)
     }
 
-    /// A duplicate of the open file that holds the lock, close-on-exec as all files here. While a
-    /// duplicate is open, in whatever process, the lock is held, unless the guard is released.
-    /// `None` where the scheme has none, or the guard is no longer held.
+    /// Duplicates of the open files that hold the lock, close-on-exec as all files here: one, or two for a
+    /// slot of scheme mkdir. While they are open, in whatever process, the lock is held, unless the guard
+    /// is released. None where the scheme has none, or the guard is no longer held.
     ///
     /// # Errors
     /// When the process is out of file descriptors.
-    pub fn try_clone_file(&self) -> io::Result<Option<File>> {
+    pub fn try_clone_files(&self) -> io::Result<Vec<File>> {
         let hold = self.held.hold.lock().unwrap_or_else(PoisonError::into_inner);
-        hold.as_ref().and_then(|hold| hold.open_file()).map(File::try_clone).transpose()
+        let Some(hold) = hold.as_ref() else { return Ok(Vec::new()) };
+        let lock = hold.open_file();
+        // Most schemes have their slots in the file that holds the lock.
+        let other = |slots: &&File| !lock.is_some_and(|lock| same_file(lock, slots));
+        let slots = hold.slot().and_then(|_| hold.slot_file()).filter(other);
+        lock.into_iter().chain(slots).map(File::try_clone).collect()
     }
 }
 

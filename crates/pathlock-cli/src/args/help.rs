@@ -31,6 +31,10 @@ Examples:
       hold the lock for a line of shell
   pathlock run in.csv out.csv -- ./convert.sh
       hold both locks, or none
+  pathlock run --slots 3 flock:render -- ./render.sh
+      let three of them run at once, in slots 0 to 2
+  pathlock run sqlite:/srv/locks.db#nightly -- ./nightly.sh
+      hold a named lock in a database
   pathlock run --max-run 1h --kill-after 10s nightly -- ./nightly.sh
       end the command after an hour: TERM, and KILL 10 seconds later
   pathlock run --scheme flock --at /run/lock/job -- job
@@ -48,12 +52,14 @@ Exit status: that of the command, or
   128+N  signal N ended the command, or the wait for the lock
 
 The command inherits the lock: if pathlock itself is killed, the lock stays held until
-the command has ended. (With -o, and with the scheme symlink, the command is killed
-instead.) TERM, INT, HUP, QUIT, USR1 and USR2 are passed on to the command.
+the command has ended. (With -o, and with the schemes symlink and sqlite, the command is
+killed instead.) TERM, INT, HUP, QUIT, USR1 and USR2 are passed on to the command.
 
 The command finds in its environment
   PATHLOCK_PATH     the path that is locked, absolute; the first of several
   PATHLOCK_MODE     exclusive or shared
+  PATHLOCK_TOKEN    a number that grows from one holder to the next (scheme sqlite)
+  PATHLOCK_SLOT     which of the slots, from 0 (with --slots)
   PATHLOCK_HELD     the lock files held by this run and those around it
   PATHLOCK_HELD_BY  the pids of those runs, in the same order";
 

@@ -52,7 +52,7 @@ impl Patience {
 /// Whether others may hold the lock at the same time.
 #[derive(Debug, Args)]
 pub(crate) struct Sharing {
-    /// For readers: any number of them hold the lock at once (schemes flock and ofd)
+    /// For readers: any number of them hold the lock at once (schemes mkdir, flock, ofd and sqlite)
     #[arg(short, long, conflicts_with = "exclusive")]
     shared: bool,
     /// For writers, and the default: nobody else holds the lock
@@ -94,6 +94,9 @@ pub(crate) struct Run {
     pub(crate) patience: Patience,
     #[command(flatten)]
     pub(crate) sharing: Sharing,
+    /// Let so many run at once, each in a slot of its own (schemes mkdir, flock and ofd)
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..), conflicts_with_all = ["shared", "exclusive"])]
+    pub(crate) slots: Option<u16>,
     #[command(flatten)]
     pub(crate) how: How,
     /// What to do if the lock is busy
@@ -124,6 +127,11 @@ pub(crate) struct Run {
 impl Run {
     pub(crate) fn timeout(&self) -> Timeout {
         if self.skips() { Timeout::NoWait } else { self.patience.timeout() }
+    }
+
+    /// Whoever has one of many slots is not alone.
+    pub(crate) fn mode(&self) -> Mode {
+        if self.slots.is_some() { Mode::Shared } else { self.sharing.mode() }
     }
 
     pub(crate) fn skips(&self) -> bool {
