@@ -109,6 +109,11 @@ fn no_more_have_slots_of_ofd_than_there_are_while_they_are_killed() {
 }
 
 #[test]
+fn readers_and_writers_of_a_database_exclude_while_they_are_killed() {
+    nobody_is_inside_with_another("sqlite+readers");
+}
+
+#[test]
 fn futures_exclude_while_they_are_dropped_and_processes_are_killed() {
     for (scheme, dir) in ["link", "symlink", "flock"].iter().zip(directories().iter().cycle()) {
         let (output, said) = run(&["--scheme", &format!("{scheme}+futures"), "--seconds", "5"], dir);

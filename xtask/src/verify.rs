@@ -13,7 +13,7 @@ use crate::program;
 use crate::test_dirs::TestDirs;
 use crate::workspace::Workspace;
 
-const SCHEMES: &str = "link,symlink,mkdir,pid,flock,ofd,mkdir+readers,flock+readers,ofd+readers,mkdir+slots3,flock+slots3,ofd+slots3,link+futures,symlink+futures,flock+futures";
+const SCHEMES: &str = "link,symlink,mkdir,pid,flock,ofd,sqlite,mkdir+readers,flock+readers,ofd+readers,sqlite+readers,mkdir+slots3,flock+slots3,ofd+slots3,link+futures,symlink+futures,flock+futures";
 const COLUMNS: &[&str] = &["scheme", "fs", "seconds", "acquisitions", "kills", "recovered", "violations"];
 
 pub(crate) fn run(workspace: &Workspace, mut args: Args) -> Result<()> {

@@ -36,6 +36,8 @@
 //!   [`MkdirLockFile`] and [`PidLockFile`] exclude, and are excluded by, programs that use Python's
 //!   `lockfile`; [`FlockLockFile`] those that use `flock(2)`; [`OfdLockFile`] those that use
 //!   `fcntl` locks. [`AnyLockFile`] picks one at run time.
+//! - **Readers and writers**, who take turns ([`Lock::shared`]), and **slots** for so many at once
+//!   ([`Lock::slots`]), in schemes mkdir, flock and ofd. Locks in a database are in the crate `pathlock-sqlite`.
 //! - **Futures**, for any executor, that may be dropped at any time: [`Lock::acquire_async`].
 //!
 //! # What it does not do
@@ -46,7 +48,6 @@
 //!   the lock is free.
 //! - On a network filesystem it does not recover from a holder that was killed: nothing there can
 //!   be proven. It waits with a backoff of 5 to 250 ms.
-//! - Only schemes flock and ofd have shared locks.
 //!
 //! # What survives SIGKILL
 //!

@@ -241,7 +241,8 @@ fn subcommands(world: &World) -> Vec<String> {
 #[test]
 fn the_variables_of_the_document_are_those_that_the_command_finds() {
     let world = World::new();
-    let told = world.run(&["run", "job", "--", "env"]).stdout;
+    let told = world.run(&["run", "sqlite:job", "--", "env"]).stdout
+        + &world.run(&["run", "--slots", "1", "flock:job", "--", "env"]).stdout;
     let names = told.lines().filter_map(|line| line.split_once('=')).map(|(name, _)| name.to_owned());
     // Some are set for the tests themselves; `PATHLOCK` alone is how their shell names the program.
     let new = names.filter(|name| name.starts_with("PATHLOCK_") && std::env::var_os(name).is_none());

@@ -9,6 +9,8 @@ mod breaking;
 mod closing;
 #[cfg(target_os = "linux")]
 mod contenders;
+#[cfg(target_os = "linux")]
+mod database;
 mod doctor;
 mod document;
 mod environment;
@@ -25,6 +27,8 @@ mod run;
 mod several;
 mod sharing;
 mod signals;
+#[cfg(target_os = "linux")]
+mod slots;
 mod status;
 #[cfg(target_os = "linux")]
 mod survival;

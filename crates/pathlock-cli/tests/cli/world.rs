@@ -87,7 +87,8 @@ impl World {
 
     fn at_home(&self, mut command: Command) -> Command {
         command.current_dir(self.directory.path());
-        for told in ["PATHLOCK_HELD", "PATHLOCK_HELD_BY", "PATHLOCK_PATH", "PATHLOCK_MODE"] {
+        for told in ["PATHLOCK_HELD", "PATHLOCK_HELD_BY", "PATHLOCK_PATH", "PATHLOCK_MODE", "PATHLOCK_TOKEN"]
+        {
             command.env_remove(told);
         }
         command
