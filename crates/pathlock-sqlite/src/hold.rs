@@ -35,7 +35,7 @@ impl SqliteHold {
             ticket,
             owner: request.owner.clone(),
             token: 0,
-            recovers: request.recovery == Recovery::ProvenDead,
+            recovers: request.recovery != Recovery::Never,
         }
     }
 

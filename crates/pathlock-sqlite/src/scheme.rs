@@ -110,7 +110,7 @@ impl Scheme for Sqlite {
     fn attempt(&self, request: &Request<'_>) -> Result<Attempt, Obstacle> {
         let site = request.site;
         let mut database = self.open(site, request.file_mode)?;
-        let (shared, recovers) = (request.mode == Mode::Shared, request.recovery == Recovery::ProvenDead);
+        let (shared, recovers) = (request.mode == Mode::Shared, request.recovery != Recovery::Never);
         if !request.waits {
             // Whoever tries again and again does not write each time, and wakes nobody.
             let look = |rows: &Rows<'_>| ledger::in_the_way(rows, &self.name, site, shared, recovers);

@@ -126,11 +126,18 @@ impl Guard {
     }
 
     /// Whether the lock is still held: the lock file is the one that was made, and says so. It is
-    /// until somebody breaks the lock.
+    /// until somebody breaks the lock; a lease, until it has lapsed.
     #[must_use]
     pub fn is_valid(&self) -> bool {
         let hold = self.held.hold.lock().unwrap_or_else(PoisonError::into_inner);
         !self.held.is_inherited() && hold.as_ref().is_some_and(|hold| hold.is_valid())
+    }
+
+    /// Of a lease: until when it can be trusted, if it is not touched again before. `None` for every other lock, which is
+    /// held until it is released.
+    #[must_use]
+    pub fn valid_until(&self) -> Option<std::time::Instant> {
+        self.held.hold.lock().unwrap_or_else(PoisonError::into_inner).as_ref()?.valid_until()
     }
 
     /// What is protected.

@@ -75,6 +75,7 @@ mod deadline;
 mod error;
 mod event;
 mod guard;
+mod lease;
 mod litter;
 mod liveness;
 mod lock;

@@ -11,7 +11,8 @@ use std::thread::ThreadId;
 use crate::deadline::{Deadline, Timeout};
 use crate::error::{Failure, FailureReason, LockError, Obstacle};
 use crate::guard::Guard;
-use crate::mode::{Mode, Reentry};
+use crate::lease;
+use crate::mode::{Mode, Recovery, Reentry};
 use crate::owner::Owner;
 use crate::registry::{self, Mine};
 use crate::scheme::{DefaultScheme, Flock, Hold, Link, Mkdir, Ofd, Pid, Request, Scheme, Symlink};
@@ -176,19 +177,35 @@ impl<S: Scheme> Lock<S> {
         let owner = self.asker();
         let request = self.request(&site, &owner, deadline.waits());
         let acquired = self.with_wait(&site, deadline, |wait| wait::acquire(&self.scheme, &request, wait));
-        acquired.map(|hold| self.guard(hold, site, key, Some(std::thread::current().id())))
+        self.guard(acquired?, site, key, Some(std::thread::current().id()))
     }
 
     /// The guard of what `thread`, or no thread, has acquired.
-    fn guard(&self, hold: Box<dyn Hold>, site: Site, key: Key, thread: Option<ThreadId>) -> Guard {
+    fn guard(
+        &self,
+        hold: Box<dyn Hold>,
+        site: Site,
+        key: Key,
+        thread: Option<ThreadId>,
+    ) -> Result<Guard, LockError> {
         let by = registry::Acquirer { thread, ownership: self.options.ownership };
-        Guard::new(hold, site, key, by, self.options.mode, self.scheme.name())
+        let hold = match self.options.recovery {
+            Recovery::ByAge(term) => {
+                let kept = lease::keep(hold, &site, term, self.options.on_lost.clone());
+                Box::new(kept.map_err(|error| failed(&site, error.into()))?)
+            }
+            Recovery::ProvenDead | Recovery::Never => hold,
+        };
+        Ok(Guard::new(hold, site, key, by, self.options.mode, self.scheme.name()))
     }
 
     fn check_mode(&self, site: &Site) -> Result<(), LockError> {
         if self.options.slots == Some(0) {
             let message = "a lock with no slots lets nobody in: ask for one at least";
             return Err(failed(site, Obstacle::new(FailureReason::Unsupported, message)));
+        }
+        if let Recovery::ByAge(term) = self.options.recovery {
+            lease::check(&self.scheme, self.options.mode, term).map_err(|obstacle| failed(site, obstacle))?;
         }
         if self.options.mode == Mode::Exclusive || self.scheme.can_share() {
             return Ok(());
@@ -208,7 +225,12 @@ impl<S: Scheme> Lock<S> {
     }
 
     fn asker(&self) -> Owner {
-        Owner { scheme: self.scheme.name().into(), ..Owner::current(self.options.command.as_ref()) }
+        let lease = match self.options.recovery {
+            Recovery::ByAge(term) => lease::milliseconds(term),
+            Recovery::ProvenDead | Recovery::Never => None,
+        };
+        let command = self.options.command.as_ref();
+        Owner { scheme: self.scheme.name().into(), lease, ..Owner::current(command) }
     }
 
     fn request<'a>(&self, site: &'a Site, owner: &'a Owner, waits: bool) -> Request<'a> {

@@ -57,4 +57,15 @@ pub enum Recovery {
     ProvenDead,
     /// Never: a stale lock stays until a person breaks it.
     Never,
+    /// When its owner is proven dead; and a *lease*, whose owner can't be seen to run, when it is older than this term.
+    ///
+    /// For hosts that share locks on a network filesystem without a server that keeps leases. It is **weaker than
+    /// proof**: a holder that was stopped, or cut off, for longer than its term loses the lock and may go on, so it
+    /// has to ask [`Guard::is_valid`](crate::Guard::is_valid) before each step that must not be taken twice, or be told by
+    /// [`on_lost`](crate::Lock::on_lost).
+    ///
+    /// Who acquires a lock so also holds it as a lease: a thread of the library touches the lock file three
+    /// times within the term. Only leases are taken over for their age, and only by who asks for it; the longer of the two
+    /// terms counts, on the file server's clock. Schemes link, symlink, mkdir and pid, exclusively.
+    ByAge(std::time::Duration),
 }

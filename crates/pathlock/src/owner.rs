@@ -12,6 +12,7 @@
 //! - Reading is total: any bytes give an answer, at most [`MAX_READ`] of them are looked at.
 
 use std::fmt;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -44,6 +45,8 @@ pub struct Owner {
     pub(crate) scheme: Arc<str>,
     /// The owner keeps a kernel lock on the inode for as long as it holds the lock.
     pub(crate) kernel: bool,
+    /// It may be robbed when the lock was not touched for so many milliseconds.
+    pub(crate) lease: Option<NonZeroU32>,
 }
 
 /// What the owners in one process have in common.
@@ -106,6 +109,7 @@ impl Owner {
             command: Arc::clone(command.unwrap_or(&me.command)),
             scheme: Arc::from(""),
             kernel: false,
+            lease: None,
         }
     }
 
@@ -127,6 +131,7 @@ impl Owner {
             command: Arc::from(""),
             scheme: Arc::from(""),
             kernel: false,
+            lease: None,
         }
     }
 
@@ -145,6 +150,12 @@ impl Owner {
     #[must_use]
     pub fn host(&self) -> &str {
         &self.identity.host
+    }
+
+    /// The term of its [lease](crate::Recovery::ByAge), if the lock is one.
+    #[must_use]
+    pub fn lease(&self) -> Option<Duration> {
+        self.lease.map(|milliseconds| Duration::from_millis(milliseconds.get().into()))
     }
 
     /// The id of the boot it ran under (`/proc/sys/kernel/random/boot_id`).

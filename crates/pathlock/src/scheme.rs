@@ -18,7 +18,7 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::error::Obstacle;
 use crate::mode::{Mode, Recovery};
@@ -316,6 +316,11 @@ pub trait Hold: fmt::Debug + Send + Sync {
 
     /// Whether the lock is still ours.
     fn is_valid(&self) -> bool;
+
+    /// Until when it can be trusted without another look; `None` for a lock that is held until it is released.
+    fn valid_until(&self) -> Option<Instant> {
+        None
+    }
 
     /// Makes it a lock of another mode, in one step and without waiting; `false` while others hold it too.
     ///

@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 use crate::cancel::CancelToken;
 use crate::deadline::Deadline;
 use crate::error::{FailureReason, Obstacle};
+use crate::lease;
 use crate::liveness::Liveness;
 use crate::lock::Lock;
 use crate::scheme::{Attempt, Busy, Hold, Request, Scheme, Waiter, go_on};
@@ -122,7 +123,7 @@ pub(crate) fn acquire(
     let mut watch = Watching::default();
     let mut attempt = scheme.attempt(request)?;
     loop {
-        let Busy { status, waiter } = match go_on(attempt, request)? {
+        let Busy { status, waiter } = match lease::go_on(scheme, go_on(attempt, request)?, request)? {
             Attempt::Held(hold) => return Ok(hold),
             Attempt::Busy(busy) => busy,
         };

@@ -7,6 +7,7 @@ use super::Lock;
 use crate::cancel::CancelToken;
 use crate::deadline::Timeout;
 use crate::event::WaitEvent;
+use crate::lease::OnLost;
 use crate::mode::{Mode, Ownership, Recovery, Reentry};
 use crate::scheme::Scheme;
 
@@ -25,6 +26,7 @@ pub(super) struct Options {
     pub(super) cancel: Option<CancelToken>,
     pub(super) command: Option<Arc<str>>,
     pub(super) on_wait: Option<OnWait>,
+    pub(super) on_lost: Option<OnLost>,
     pub(super) on_interrupt: Option<OnInterrupt>,
 }
 
@@ -127,6 +129,14 @@ impl<S: Scheme> Lock<S> {
     #[must_use]
     pub fn on_wait(mut self, told: impl Fn(&WaitEvent<'_>) + Send + Sync + 'static) -> Lock<S> {
         self.options.on_wait = Some(Arc::new(told));
+        self
+    }
+
+    /// Of a [lease](Recovery::ByAge): calls `told` in the library's thread, once, when it is lost or can no longer be
+    /// trusted. It is not called for a lease that was released.
+    #[must_use]
+    pub fn on_lost(mut self, told: impl Fn() + Send + Sync + 'static) -> Lock<S> {
+        self.options.on_lost = Some(Arc::new(told));
         self
     }
 

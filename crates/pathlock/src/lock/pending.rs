@@ -144,7 +144,7 @@ impl Pending {
 
     pub(crate) fn won(self, hold: Box<dyn Hold>) {
         let guard = self.asked.lock.guard(hold, self.site, self.key, None);
-        self.asked.end(Outcome::Won(guard));
+        self.asked.end(guard.map_or_else(Outcome::Failed, Outcome::Won));
     }
 
     pub(crate) fn lost(self, ended: Ended) {

@@ -85,6 +85,9 @@ fn fields(owner: &Owner, mark: Mark, separator: char) -> String {
     if owner.kernel {
         put("kernel", "flock");
     }
+    if let Some(lease) = owner.lease {
+        put("lease", &lease.to_string());
+    }
     if let Some(start) = owner.start {
         put("start", &start.to_string());
     }
@@ -184,6 +187,9 @@ fn parse(bytes: &[u8], separator: u8) -> Record {
             b"pathlock" => ours = true,
             b"scheme" => owner.scheme = unescape(value).into(),
             b"kernel" => owner.kernel = value == b"flock",
+            b"lease" => {
+                owner.lease = number(value).and_then(|lease| u32::try_from(lease).ok()?.try_into().ok())
+            }
             b"start" => owner.start = number(value),
             b"boot" => identity.boot = Some(unescape(value)),
             b"pidns" => identity.namespace = number(value),
@@ -253,6 +259,7 @@ mod tests {
                 command: command.into(),
                 scheme: "link".into(),
                 kernel,
+                lease: None,
             },
         )
     }

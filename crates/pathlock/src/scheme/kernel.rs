@@ -183,7 +183,7 @@ fn settle_locked(
     let mut stale = false;
     if let Record::Owned(..) = record {
         match recover::under_lock(&record) {
-            Verdict::Stale(_) if request.recovery == Recovery::ProvenDead => stale = true,
+            Verdict::Stale(_) if request.recovery != Recovery::Never => stale = true,
             Verdict::Held(status) | Verdict::Stale(status) => {
                 let current = recover::still_names(request.site, &target.file)?;
                 return Ok(current.then(|| Attempt::Busy(Busy { status, waiter: Waiter::Change })));

@@ -72,7 +72,7 @@ impl Scheme for Symlink {
             };
             match judge(&target, filesystem) {
                 Verdict::Stale(status)
-                    if request.recovery == Recovery::ProvenDead && filesystem == Filesystem::Local =>
+                    if request.recovery != Recovery::Never && filesystem == Filesystem::Local =>
                 {
                     let Some(breaker) = Breaker::try_become(site)? else {
                         return Ok(busy(status, filesystem));

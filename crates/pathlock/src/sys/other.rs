@@ -49,6 +49,8 @@ unsupported! {
     fn write_start(file: &File, bytes: &[u8]) -> ();
     fn truncate(file: &File) -> ();
     fn touch(file: &File) -> ();
+    fn touch_name(path: &Path) -> ();
+    fn modified(path: &Path) -> Option<std::time::Duration>;
     fn lock_try(file: &File, mode: Mode) -> bool;
     fn lock_wait(file: &File, mode: Mode) -> ();
     fn lock_held_as(file: &File) -> Option<Mode>;

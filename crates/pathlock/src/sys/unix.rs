@@ -331,6 +331,26 @@ pub(crate) fn touch(file: &File) -> io::Result<()> {
     Ok(rustix::fs::futimens(file, &times)?)
 }
 
+/// [`touch`], by name, and without following what has it.
+pub(crate) fn touch_name(path: &Path) -> io::Result<()> {
+    let now = rustix::fs::Timespec { tv_sec: 0, tv_nsec: rustix::fs::UTIME_NOW };
+    let times = rustix::fs::Timestamps { last_access: now, last_modification: now };
+    Ok(rustix::fs::utimensat(CWD, path, &times, AtFlags::SYMLINK_NOFOLLOW)?)
+}
+
+/// When what has the name was modified, since 1970 on the clock of who keeps it; `None` where nothing has it.
+pub(crate) fn modified(path: &Path) -> io::Result<Option<Duration>> {
+    use std::os::unix::fs::MetadataExt;
+    match std::fs::symlink_metadata(path) {
+        Ok(metadata) => {
+            let seconds = u64::try_from(metadata.mtime()).unwrap_or(0);
+            Ok(Some(Duration::new(seconds, u32::try_from(metadata.mtime_nsec()).unwrap_or(0))))
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 /// Whether `file` still is the open file it was: a program that closes every descriptor, as
 /// daemons do, closes ours too, and the number may name another file by now.
 pub(crate) fn is_still(file: &File, id: FileId) -> bool {

@@ -25,6 +25,7 @@ use super::watch::Exits;
 use super::{Ended, RECHECK};
 use crate::cancel::CancelToken;
 use crate::error::Obstacle;
+use crate::lease;
 use crate::lock::{Line, Pending};
 use crate::scheme::{Attempt, Busy, Place, Queue, Waiter, go_on};
 use crate::status::{State, Status};
@@ -310,6 +311,7 @@ impl Queued {
                     Step::Look(place, told) => place.look(&request, told),
                 }
                 .and_then(|attempt| go_on(attempt, &request))
+                .and_then(|attempt| lease::go_on(first.scheme(), attempt, &request))
             });
             match tried {
                 Ok(Ok(Attempt::Busy(Busy { status, waiter }))) => {

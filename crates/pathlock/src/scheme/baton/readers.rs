@@ -71,7 +71,7 @@ pub(super) fn reader_left(form: impl Form, place: &Place) -> io::Result<Option<S
 /// Removes the records of readers, by one who has the inode's `flock`: all that had it are dead.
 pub(super) fn forget_readers(form: impl Form, place: &Place, recovery: Recovery) -> io::Result<Forgotten> {
     let left = match recovery {
-        Recovery::ProvenDead => living_reader(form, place)?,
+        Recovery::ProvenDead | Recovery::ByAge(_) => living_reader(form, place)?,
         Recovery::Never => reader_left(form, place)?,
     };
     if let Some(status) = left {
