@@ -12,7 +12,7 @@
 //! - Reading is total: any bytes give an answer, at most [`MAX_READ`] of them are looked at.
 
 use std::fmt;
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroU64};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -37,7 +37,7 @@ pub struct Owner {
     pub(crate) pid: u32,
     pub(crate) identity: Arc<Identity>,
     pub(crate) start: Option<u64>,
-    pub(crate) thread: Option<u64>,
+    pub(crate) thread: Option<NonZeroU64>,
     pub(crate) since: Option<Duration>,
     pub(crate) serial: u64,
     pub(crate) command: Arc<str>,
@@ -103,7 +103,7 @@ impl Owner {
             pid: me.pid,
             identity: Arc::clone(&me.identity),
             start: me.start,
-            thread: sys::thread_id(),
+            thread: sys::thread_id().and_then(NonZeroU64::new),
             since: SystemTime::now().duration_since(UNIX_EPOCH).ok(),
             serial: SERIAL.fetch_add(1, Ordering::Relaxed),
             command: Arc::clone(command.unwrap_or(&me.command)),
@@ -180,7 +180,7 @@ impl Owner {
     /// The thread that acquired the lock, as the system numbers it.
     #[must_use]
     pub fn thread(&self) -> Option<u64> {
-        self.thread
+        self.thread.map(NonZeroU64::get)
     }
 
     /// The effective user id.

@@ -120,6 +120,48 @@ fn neither_readers_nor_writers_starve() {
 }
 
 #[test]
+fn a_writer_gets_in_among_eight_rolling_readers() {
+    const READERS: usize = 8;
+    const TURNS: usize = 40;
+    for place in places(&SHARED) {
+        let done = AtomicBool::new(false);
+        let inside = AtomicU64::new(0);
+        thread::scope(|scope| {
+            for _ in 0..READERS {
+                scope.spawn(|| {
+                    let lock = place.lock().shared();
+                    while !done.load(SeqCst) {
+                        let guard = lock.acquire().expect("its turn comes");
+                        inside.fetch_add(1, SeqCst);
+                        common::work();
+                        inside.fetch_sub(1, SeqCst);
+                        guard.release().expect("it is ours");
+                    }
+                });
+            }
+            until("readers overlap", || inside.load(SeqCst) > 2);
+            let mut waits: Vec<std::time::Duration> = (0..TURNS)
+                .map(|_| {
+                    let began = std::time::Instant::now();
+                    let guard = place.lock().acquire_within(PATIENCE).expect("readers make room");
+                    assert_eq!(inside.load(SeqCst), 0, "{place}: it is alone");
+                    let waited = began.elapsed();
+                    guard.release().expect("it is ours");
+                    waited
+                })
+                .collect();
+            done.store(true, SeqCst);
+            waits.sort();
+            println!(
+                "{place}: a writer among {READERS} readers waited {:?}, {:?} at most",
+                waits[TURNS / 2],
+                waits[TURNS - 1]
+            );
+        });
+    }
+}
+
+#[test]
 fn schemes_without_shared_locks_say_which_have_them() {
     for place in places(&NOT_SHARED) {
         let error = place.lock().shared().try_acquire().expect_err("it can't be shared");

@@ -48,6 +48,15 @@ impl<S: Scheme> Lock<S> {
     /// [don't wait](Self::try_acquire) come in beside readers. Of many readers none is the
     /// [`owner`](Self::owner); in scheme mkdir each has a record, and [`Status::holders`](crate::Status::holders)
     /// names them. A reader becomes the writer with [`Guard::try_upgrade`](crate::Guard::try_upgrade).
+    ///
+    /// ```
+    /// let dir = tempfile::tempdir()?;
+    /// let index = pathlock::MkdirLockFile::new(dir.path().join("index"));
+    /// let one = index.clone().shared().try_acquire()?;
+    /// let other = index.clone().shared().try_acquire()?;
+    /// assert!(index.try_acquire().is_err()); // a writer would be alone
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn shared(mut self) -> Lock<S> {
         self.options.mode = Mode::Shared;
@@ -134,6 +143,19 @@ impl<S: Scheme> Lock<S> {
 
     /// Of a [lease](Recovery::ByAge): calls `told` in the library's thread, once, when it is lost or can no longer be
     /// trusted. It is not called for a lease that was released.
+    ///
+    /// ```
+    /// use pathlock::{LockFile, Recovery};
+    /// use std::time::Duration;
+    ///
+    /// let dir = tempfile::tempdir()?;
+    /// let lock = LockFile::new(dir.path().join("job")).recovery(Recovery::ByAge(Duration::from_secs(30)));
+    /// let guard = lock.on_lost(|| eprintln!("another host may have the lock by now")).acquire()?;
+    /// if guard.is_valid() {
+    ///     // … a step that must not be taken twice …
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn on_lost(mut self, told: impl Fn() + Send + Sync + 'static) -> Lock<S> {
         self.options.on_lost = Some(Arc::new(told));

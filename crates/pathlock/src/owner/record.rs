@@ -1,5 +1,6 @@
 //! The written form of an owner, and the mark that stands in its place when nobody owns.
 
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -193,7 +194,7 @@ fn parse(bytes: &[u8], separator: u8) -> Record {
             b"start" => owner.start = number(value),
             b"boot" => identity.boot = Some(unescape(value)),
             b"pidns" => identity.namespace = number(value),
-            b"thread" => owner.thread = number(value),
+            b"thread" => owner.thread = number(value).and_then(NonZeroU64::new),
             b"user" => identity.user = number(value).and_then(|user| u32::try_from(user).ok()),
             b"since" => owner.since = seconds(value),
             b"serial" => owner.serial = number(value).unwrap_or_default(),
@@ -253,13 +254,13 @@ mod tests {
                 pid,
                 identity: Arc::new(Identity { host, boot, namespace, user }),
                 start,
-                thread,
+                thread: thread.and_then(NonZeroU64::new),
                 since: Some(Duration::new(secs, nanos)),
                 serial,
                 command: command.into(),
                 scheme: "link".into(),
                 kernel,
-                lease: None,
+                lease: std::num::NonZeroU32::new(nanos),
             },
         )
     }
