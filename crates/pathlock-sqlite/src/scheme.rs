@@ -50,8 +50,9 @@ impl Sqlite {
     }
 
     /// Whether to use a database on a network filesystem, too. It is for a server and clients whose locks are
-    /// known to work; there it is written without a write-ahead log, synced at each step, and a process
-    /// of another host that has died holding the lock has to be removed by hand.
+    /// known to work; there it is written without a write-ahead log, synced at each step, waiters of
+    /// other hosts look every few seconds, and the row of a process of another host that has died has to be removed
+    /// by hand.
     #[must_use]
     pub fn on_network(self, allowed: bool) -> Sqlite {
         Sqlite { on_network: allowed, ..self }

@@ -1,6 +1,7 @@
 //! An acquisition that a future waits for, as the thread sees it that waits in its place.
 
 use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use super::waiting::{Telling, in_vain};
@@ -57,6 +58,15 @@ pub(crate) struct Line {
 impl Asked {
     /// Begins; `None` when it has come to its end already.
     pub(crate) fn begin(self) -> Option<Pending> {
+        let handoff = Arc::clone(&self.handoff);
+        // The scheme may be the caller's own.
+        catch_unwind(AssertUnwindSafe(|| self.start())).unwrap_or_else(|payload| {
+            drop(handoff.give(Outcome::Panicked(payload)));
+            None
+        })
+    }
+
+    fn start(self) -> Option<Pending> {
         match self.prepared() {
             Ok((site, key)) => {
                 // The thread that acquires it is none that the owner knows.
