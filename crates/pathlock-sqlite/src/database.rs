@@ -48,6 +48,10 @@ const TABLES: &str = "
     ) STRICT;
     CREATE INDEX history_of ON history (name, id);
 ";
+/// More statements than there are: none is ever parsed twice.
+const STATEMENTS: usize = 64;
+/// In bytes.
+const PAGE: i32 = 1024;
 /// A token's bits below the number of the boot.
 const TOKENS_OF_A_BOOT: u32 = 40;
 /// So many times one lets others run who write, then sleeps for a millisecond, and so often at most.
@@ -96,6 +100,8 @@ struct Open {
     pid: u32,
     path: PathBuf,
     file: Identity,
+    /// Whether the tables are there, and this boot is known to them: once seen, that stays.
+    prepared: bool,
 }
 
 /// What tells a file from one that has its name later.
@@ -174,10 +180,13 @@ impl Database {
         }
         let Some(database) = Database::connect(pool, site)? else { return Ok(None) };
         let Some(open) = &database.open else { return Ok(None) };
-        let connection = open.connection.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_empty = form(&connection).map_err(|error| trouble(&error))?.is_none();
-        drop(connection);
-        if is_empty { Ok(None) } else { database.prepared(site).map(Some) }
+        if !open.prepared {
+            let connection = open.connection.lock().unwrap_or_else(PoisonError::into_inner);
+            if form(&connection).map_err(|error| trouble(&error))?.is_none() {
+                return Ok(None);
+            }
+        }
+        database.prepared(site).map(Some)
     }
 
     fn connect(pool: &std::sync::Arc<Pool>, site: &Site) -> Result<Option<Database>, Obstacle> {
@@ -210,8 +219,9 @@ impl Database {
                 let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
                 let mut connection =
                     Connection::open_with_flags(path, flags).map_err(|error| trouble(&error))?;
+                connection.set_prepared_statement_cache_capacity(STATEMENTS);
                 connection.busy_handler(Some(give_way)).map_err(|error| trouble(&error))?;
-                Open { connection: Mutex::new(connection), pid, path: path.to_owned(), file }
+                Open { connection: Mutex::new(connection), pid, path: path.to_owned(), file, prepared: false }
             }
         };
         Ok(Some(Database { open: Some(open), pool: std::sync::Arc::clone(pool) }))
@@ -219,10 +229,16 @@ impl Database {
 
     /// Makes the tables where they are missing, and sees to it that tokens grow in this boot.
     fn prepared(mut self, site: &Site) -> Result<Database, Obstacle> {
+        if self.open.as_ref().is_some_and(|open| open.prepared) {
+            return Ok(self);
+        }
         let local = site.is_local()?;
         let boot = Owner::of_this_thread().boot_id().map(str::to_owned);
         let connection = self.connection()?;
         prepare(connection, local, boot.as_deref()).map_err(|error| trouble(&error))?;
+        if let Some(open) = &mut self.open {
+            open.prepared = true;
+        }
         Ok(self)
     }
 
@@ -247,7 +263,8 @@ impl Database {
         mut read: impl FnMut(&Rows<'_>) -> rusqlite::Result<T>,
     ) -> Result<T, Obstacle> {
         let transaction = self.connection()?.transaction().map_err(|error| trouble(&error))?;
-        read(&Rows::new(&transaction)).map_err(|error| trouble(&error))
+        let rows = Rows::new(&transaction);
+        rows.check().and_then(|()| read(&rows)).map_err(|error| trouble(&error))
     }
 
     /// Changes rows, in one transaction: all of it or nothing.
@@ -258,7 +275,9 @@ impl Database {
         let connection = self.connection()?;
         let written =
             connection.transaction_with_behavior(TransactionBehavior::Immediate).and_then(|transaction| {
-                let value = change(&Rows::new(&transaction))?;
+                let rows = Rows::new(&transaction);
+                rows.check()?;
+                let value = change(&rows)?;
                 transaction.commit()?;
                 Ok(value)
             });
@@ -300,6 +319,8 @@ fn form(connection: &Connection) -> rusqlite::Result<Option<i32>> {
 
 fn prepare(connection: &mut Connection, local: bool, boot: Option<&str>) -> rusqlite::Result<()> {
     if form(connection)?.is_none() {
+        // Rows are few and small, and whole pages are written: it takes effect on an empty file alone.
+        connection.pragma_update(None, "page_size", PAGE)?;
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         if form(&transaction)?.is_none() {
             transaction.execute_batch(TABLES)?;

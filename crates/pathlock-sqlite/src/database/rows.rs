@@ -6,7 +6,7 @@ use pathlock::Owner;
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::TOKENS_OF_A_BOOT;
+use super::{FORM, TOKENS_OF_A_BOOT};
 use crate::history::Past;
 use crate::ledger::{Entry, Holder};
 
@@ -42,6 +42,14 @@ fn holder(row: &Row<'_>) -> rusqlite::Result<Holder> {
 impl<'a> Rows<'a> {
     pub(super) fn new(connection: &'a Connection) -> Rows<'a> {
         Rows { connection }
+    }
+
+    /// Whether the tables still are of the form that is known: another version may have changed them.
+    pub(super) fn check(&self) -> rusqlite::Result<()> {
+        match self.connection.prepare_cached("PRAGMA user_version")?.query_row([], |row| row.get(0))? {
+            FORM => Ok(()),
+            other => Err(rusqlite::Error::IntegralValueOutOfRange(0, other.into())),
+        }
     }
 
     /// Stands in the queue: the ticket.
