@@ -147,6 +147,14 @@ fn a_full_disk_is_said_to_be_full() {
 }
 
 #[test]
+fn a_filesystem_that_is_not_known_to_be_local_is_refused() {
+    // Nobody shares this one either; but it is none of those that are known.
+    let said = refused(&named("/dev/pts/locks.db", "job"), FailureReason::Unsupported);
+    assert!(said.contains("network filesystem"), "it says why: {said}");
+    assert!(said.contains("on_network"), "and what to do: {said}");
+}
+
+#[test]
 fn a_place_that_may_not_be_written_is_said_to_be_so() {
     if rustix::process::geteuid().is_root() {
         // Nothing is forbidden to this user; what can't be written is in `/proc`.

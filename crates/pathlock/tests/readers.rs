@@ -121,6 +121,13 @@ fn a_break_removes_the_readers_that_were_seen_and_no_others() {
 }
 
 #[test]
+fn a_filesystem_that_is_not_known_to_be_local_has_no_readers_of_directories() {
+    let refused = lock_of("mkdir", "/dev/pts/job").shared().try_acquire();
+    let error = refused.expect_err("its locks may not be the kernel's own");
+    assert!(error.to_string().contains("local filesystems alone"), "it says why: {error}");
+}
+
+#[test]
 fn what_a_user_has_put_beside_the_readers_stays() {
     for place in places(&["mkdir"]) {
         let guard = place.lock().shared().try_acquire().expect("it is free");
