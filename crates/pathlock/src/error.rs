@@ -93,9 +93,14 @@ impl Contention {
     }
 
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.owner() {
-            Some(owner) => write!(f, "held by {owner}")?,
+        let mut holders = self.status.holders();
+        match holders.next() {
+            Some(first) => write!(f, "held by {first}")?,
             None => write!(f, "held by an unknown owner")?,
+        }
+        match holders.count() {
+            0 => {}
+            more => write!(f, " and {more} more")?,
         }
         match self.state() {
             State::Held | State::Free => write!(

@@ -89,7 +89,8 @@ impl Locks {
         if data.is_dir() {
             let scheme = scheme_named("mkdir")?;
             let lock = AnyLockFile::at_with_scheme(path, Arc::clone(&scheme));
-            return lock.owner().ok()?.map(|_| scheme);
+            // A directory that nobody has written a record into may be a user's own.
+            return lock.status().ok()?.holders().next().map(|_| scheme);
         }
         if !data.is_file() {
             return None;

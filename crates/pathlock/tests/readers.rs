@@ -46,6 +46,14 @@ fn the_status_names_all_readers_that_live() {
         assert!(status.owner().is_none(), "{place}: of many none is the owner");
         let refused = place.lock().try_acquire();
         assert!(is_busy(&refused), "{place}: {refused:?}");
+        let said = refused.expect_err("it is busy").to_string();
+        assert!(
+            expected.iter().any(|pid| said.contains(&format!("pid {pid}"))),
+            "{place}: it names one: {said}"
+        );
+        assert!(said.contains("and 1 more"), "{place}: and says that there are more: {said}");
+        let found = pathlock::locks_below(place.directory()).expect("it can be listed").count();
+        assert_eq!(found, 1, "{place}: a search finds it");
         one.end();
         other.end();
         assert_eq!(
@@ -78,6 +86,8 @@ fn the_lock_of_a_killed_reader_is_stale_and_taken_over() {
         reader(&place).kill();
         let status = place.lock().status().expect("it can be looked at");
         assert_eq!(status.state(), State::Stale, "{place}: {status:?}");
+        let found = pathlock::locks_below(place.directory()).expect("it can be listed").count();
+        assert_eq!(found, 1, "{place}: a search finds it");
         let never = place.lock().recovery(Recovery::Never).try_acquire();
         assert!(is_busy(&never), "{place}: it is not taken over against the order: {never:?}");
         let guard = place.lock().try_acquire().expect("the reader is dead");
