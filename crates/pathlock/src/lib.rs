@@ -43,8 +43,8 @@
 //! # What it does not do
 //!
 //! - It keeps nobody out who does not ask: these locks are advisory.
-//! - It installs no signal handler and prints nothing. A thread is started only for a wait, and
-//!   ends a second after its last one; the call of a wait that timed out goes on in its thread until
+//! - It installs no signal handler and prints nothing. A thread is started only for a wait or a
+//!   lease, and ends a second after its last one; the call of a wait that timed out goes on in its thread until
 //!   the lock is free.
 //! - On a network filesystem it does not recover from a holder that was killed: nothing there can
 //!   be proven. It waits with a backoff of 5 to 250 ms.
