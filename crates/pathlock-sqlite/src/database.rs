@@ -306,8 +306,16 @@ fn create(path: &Path, file_mode: Option<u32>) -> io::Result<File> {
     options.open(path)
 }
 
-/// The form of a database of locks; `None` where nothing is in it yet.
+/// The form of a database of locks; `None` where nothing is in it yet. All of it is read as of one moment: another
+/// process may be about to commit the tables.
 fn form(connection: &Connection) -> rusqlite::Result<Option<i32>> {
+    let one_moment = connection.is_autocommit().then(|| connection.unchecked_transaction()).transpose()?;
+    let form = form_in_transaction(connection)?;
+    drop(one_moment);
+    Ok(form)
+}
+
+fn form_in_transaction(connection: &Connection) -> rusqlite::Result<Option<i32>> {
     let number = |pragma: &str| connection.pragma_query_value(None, pragma, |row| row.get::<_, i32>(0));
     if number("application_id")? == APPLICATION {
         return number("user_version").map(Some);

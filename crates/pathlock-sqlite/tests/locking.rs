@@ -1,7 +1,7 @@
 //! Locks in a database: who holds them, who waits, and what is left of the dead.
 #![cfg(target_os = "linux")]
 
-use std::sync::mpsc;
+use std::sync::{Barrier, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -125,6 +125,25 @@ fn a_look_makes_no_database() {
     assert!(!lock(&place).break_lock().expect("there is nothing to break"));
     assert!(history(&lock(&place)).expect("it is empty").is_empty());
     assert_eq!(place.names(), [""; 0], "nothing was made");
+}
+
+#[test]
+fn whoever_opens_a_database_while_another_makes_it_takes_it_for_what_it_is() {
+    for place in everywhere() {
+        for round in 0..60 {
+            let database = place.join(&format!("locks-{round}.db"));
+            let start = Barrier::new(8);
+            thread::scope(|scope| {
+                for _ in 0..8 {
+                    scope.spawn(|| {
+                        let lock = named(&database, "job");
+                        start.wait();
+                        drop(lock.acquire().expect("a database that is being made is one of locks"));
+                    });
+                }
+            });
+        }
+    }
 }
 
 #[test]
