@@ -81,12 +81,24 @@ fn is_dead_litter(site: &Site, name: &OsStr) -> bool {
     }
 }
 
+/// Removes what has the lock's name, if `is_it` says so of that thing. The caller is the only breaker: that another
+/// breaker was there before it, and somebody has acquired the lock since, is seen before anything is touched.
+pub(crate) fn remove_if(
+    site: &Site,
+    owner: &Owner,
+    is_it: impl Fn(&Path) -> io::Result<bool>,
+) -> io::Result<bool> {
+    // An NFS client asks the server again when the directory is opened: else it may look at the last lock.
+    drop(sys::open_directory(site.directory())?);
+    Ok(is_it(site.lock_file())? && take_away(site, owner, is_it)?)
+}
+
 /// Takes the lock's name away from what has it, if `is_it` says so of that thing, and removes it.
 ///
 /// To look and then to remove would be two steps, and the lock could change hands between them. So
 /// the name is taken away in one step, from whatever has it; and given back if that was another's.
 /// A name that a third has made in that moment stays: nobody's name is ever taken over.
-pub(crate) fn remove_if(
+pub(crate) fn take_away(
     site: &Site,
     owner: &Owner,
     is_it: impl FnOnce(&Path) -> io::Result<bool>,
@@ -100,9 +112,28 @@ pub(crate) fn remove_if(
     if matches!(answer, Ok(true)) {
         discard(&aside);
     } else {
-        sys::rename_new(&aside, site.lock_file())?;
+        give_back(&aside, site.lock_file())?;
     }
     answer
+}
+
+fn give_back(aside: &Path, path: &Path) -> io::Result<()> {
+    match sys::rename_new(aside, path) {
+        Err(error) if error.kind() == io::ErrorKind::Unsupported => give_back_in_steps(aside, path),
+        result => result,
+    }
+}
+
+/// NFS and some other filesystems have no rename that replaces nothing. A hard link replaces nothing either; a
+/// directory replaces an empty one at most.
+fn give_back_in_steps(aside: &Path, path: &Path) -> io::Result<()> {
+    match sys::stat_at(aside)?.map(|stat| stat.kind) {
+        Some(Kind::Directory) => sys::rename(aside, path),
+        _ => {
+            sys::hard_link(aside, path)?;
+            sys::remove_name(aside)
+        }
+    }
 }
 
 /// Removes a file or directory of ours that has such a name. What others have put into the
@@ -123,5 +154,46 @@ pub(crate) fn discard(path: &Path) {
             let _ = sys::remove_name(path);
         }
         Some(Kind::Special) | None => {}
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn what_is_another_breakers_work_keeps_its_name() {
+        let dir = tempfile::tempdir().expect("a directory can be made");
+        let lock = dir.path().join("job.lock");
+        fs::write(&lock, "the next owner's").expect("a file can be made");
+        let site = Site::of(dir.path().join("job"), &lock).expect("it names a file");
+        let removed = remove_if(&site, &Owner::current(None), |path| {
+            assert_eq!(path, lock, "it is looked at where it is");
+            Ok(false)
+        });
+        assert!(!removed.expect("it can be looked at"), "it was another lock");
+        assert!(lock.exists(), "and stays");
+    }
+
+    #[test]
+    fn without_an_exclusive_rename_a_name_is_given_back_and_none_replaced() {
+        let dir = tempfile::tempdir().expect("a directory can be made");
+        let name = |name: &str| dir.path().join(name);
+        fs::write(name("file"), "a record").expect("a file can be made");
+        std::os::unix::fs::symlink("nowhere", name("link")).expect("a link can be made");
+        fs::create_dir_all(name("directory/owner")).expect("a directory can be made");
+        for kind in ["file", "link", "directory"] {
+            let (aside, lock) = (name(kind), name("lock"));
+            give_back_in_steps(&aside, &lock).expect("the name is free");
+            assert!(fs::symlink_metadata(&lock).is_ok() && fs::symlink_metadata(&aside).is_err(), "{kind}");
+            fs::rename(&lock, &aside).expect("it can be renamed");
+
+            fs::create_dir_all(name("lock/third")).expect("a directory can be made");
+            assert!(give_back_in_steps(&aside, &lock).is_err(), "{kind}: a third has the name");
+            assert!(name("lock/third").exists(), "{kind}: and keeps it");
+            fs::remove_dir_all(&lock).expect("it can be removed");
+        }
     }
 }

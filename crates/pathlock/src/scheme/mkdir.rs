@@ -154,7 +154,7 @@ impl Form for DirectoryForm {
     fn remove(self, site: &Site, place: &Place, owner: &Owner) -> io::Result<()> {
         // Whose it is was checked: another's is there only if somebody has broken the lock since.
         let is_it = |aside: &Path| Ok(sys::stat_at(aside)?.is_some_and(|stat| stat.id == place.id));
-        litter::remove_if(site, owner, is_it).map(|_| ())
+        litter::take_away(site, owner, is_it).map(|_| ())
     }
 }
 
