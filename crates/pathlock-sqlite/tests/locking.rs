@@ -131,7 +131,7 @@ fn a_look_makes_no_database() {
 fn whoever_opens_a_database_while_another_makes_it_takes_it_for_what_it_is() {
     for place in everywhere() {
         for round in 0..60 {
-            let database = place.join(&format!("locks-{round}.db"));
+            let database = place.join(format!("locks-{round}.db"));
             let start = Barrier::new(8);
             thread::scope(|scope| {
                 for _ in 0..8 {
