@@ -202,11 +202,10 @@ impl Database {
         }
         let file = Identity::of(&metadata);
         let pid = std::process::id();
-        let is_it = |open: &mut Open| open.pid == pid && open.path == path && open.file == file;
+        let is_it = |open: &Open| open.pid == pid && open.path == path && open.file == file;
         let mut idle = pool.idle.lock().unwrap_or_else(PoisonError::into_inner);
         // Those of a parent, and of files that are gone, are of no use any more.
-        let found = idle.iter().position(|open| open.pid == pid && open.path == path && open.file == file);
-        let found = found.map(|at| idle.swap_remove(at));
+        let found = idle.iter().position(is_it).map(|at| idle.swap_remove(at));
         for stale in idle.extract_if(.., |open| !is_it(open)) {
             if stale.pid != pid {
                 std::mem::forget(stale);

@@ -72,8 +72,7 @@ pub(crate) fn go_on(
 
 /// How old the lock is, by the clock of who keeps the files; `None` when it is gone, or from the future.
 fn age(site: &Site, owner: &Owner) -> io::Result<Option<Duration>> {
-    // Opening the directory makes an NFS client ask the server again.
-    drop(sys::open_directory(site.directory())?);
+    site.refresh()?;
     let fresh = litter::fresh_name(site, owner);
     let made: File = sys::create_new(&fresh, 0o600)?;
     // The first write has the server set the time.

@@ -88,8 +88,7 @@ pub(crate) fn remove_if(
     owner: &Owner,
     is_it: impl Fn(&Path) -> io::Result<bool>,
 ) -> io::Result<bool> {
-    // An NFS client asks the server again when the directory is opened: else it may look at the last lock.
-    drop(sys::open_directory(site.directory())?);
+    site.refresh()?;
     Ok(is_it(site.lock_file())? && take_away(site, owner, is_it)?)
 }
 

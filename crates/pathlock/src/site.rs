@@ -97,6 +97,11 @@ impl Site {
         let stat = sys::stat_directory(&self.directory).map_err(|error| self.no_directory(error))?;
         Ok(Key { directory: stat.id, name: self.name.clone(), part: part.to_owned() })
     }
+    /// Sees to it that the next look is at what is there now: opening the directory makes an NFS client ask the
+    /// server again, which may else show the last lock.
+    pub(crate) fn refresh(&self) -> io::Result<()> {
+        sys::open_directory(&self.directory).map(drop)
+    }
 
     pub(crate) fn filesystem(&self) -> Result<Filesystem, Obstacle> {
         sys::filesystem(&self.directory).map_err(|error| self.no_directory(error))

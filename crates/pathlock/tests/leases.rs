@@ -136,12 +136,17 @@ fn a_lock_that_is_no_lease_is_not_taken_for_its_age() {
     }
 }
 
+fn stopped_holder(place: &Place) -> Child {
+    let mut child = Child::start("lease", place.args());
+    assert_eq!(child.line(), "held", "{place}");
+    child.signal(Signal::STOP);
+    child
+}
+
 #[test]
 fn a_process_that_runs_here_keeps_its_lock_whatever_its_age() {
     for place in places(&LEASED) {
-        let mut child = Child::start("lease", place.args());
-        assert_eq!(child.line(), "held", "{place}");
-        child.signal(Signal::STOP);
+        let child = stopped_holder(&place);
         set_age(&place.lock_file(), 3600);
         assert!(is_busy(&by_age(&place).try_acquire()), "{place}: it runs, and is stopped");
         child.kill();
@@ -190,9 +195,7 @@ fn whoever_loses_a_lease_is_told_once() {
 #[test]
 fn a_holder_that_was_stopped_for_longer_than_its_term_does_not_revive_its_lease() {
     for place in places(&LEASED) {
-        let mut child = Child::start("lease", place.args());
-        assert_eq!(child.line(), "held", "{place}");
-        child.signal(Signal::STOP);
+        let mut child = stopped_holder(&place);
         let (old, stopped) = (modified(&place.lock_file()), now());
         until("its term is over", || now() - stopped > Duration::from_millis(1_100));
         child.signal(Signal::CONT);

@@ -80,7 +80,6 @@ impl Draft {
 /// Whether the lock file is this very file, whatever the number of its names: a backup made of hard
 /// links adds names too.
 fn is_at_lock_file(request: &Request<'_>, file: &File) -> bool {
-    // Opening the directory makes an NFS client ask the server again.
-    let _refreshed = sys::open_directory(request.site.directory());
+    let _ = request.site.refresh();
     crate::recover::still_names(request.site, file).unwrap_or(false)
 }

@@ -40,8 +40,7 @@ pub(super) fn look(
     filesystem: Filesystem,
 ) -> Result<Verdict, Obstacle> {
     if filesystem == Filesystem::Remote {
-        // Opening the directory makes an NFS client ask the server again.
-        let _refreshed = sys::open_directory(site.directory());
+        let _ = site.refresh();
         return Ok(recover::from_afar(&Record::parse(&place.read(form)?)));
     }
     Ok(recover::under_lock(&Record::parse(&place.read(form)?)))
