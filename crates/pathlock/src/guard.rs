@@ -12,7 +12,7 @@ use crate::error::{Contention, FailureReason, LockError, Loss, Obstacle, UnlockE
 use crate::lock::failed;
 use crate::mode::Mode;
 use crate::owner::Owner;
-use crate::registry::{self, Acquirer};
+use crate::registry::{self, Acquirer, EntryId};
 use crate::scheme::{Hold, Lost};
 use crate::site::{Key, Site};
 use crate::status::{State, Status};
@@ -40,6 +40,7 @@ pub(crate) struct Held {
     hold: Mutex<Option<Box<dyn Hold>>>,
     site: Site,
     key: Key,
+    entry: EntryId,
     by: Acquirer,
     /// Changed, and looked at by one who enters again, under the mutex of `hold`.
     shared: AtomicBool,
@@ -50,7 +51,7 @@ pub(crate) struct Held {
 
 impl Held {
     fn take(&self) -> Option<Box<dyn Hold>> {
-        registry::remove(self);
+        registry::remove(self.entry, &self.key);
         self.hold.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
@@ -84,16 +85,18 @@ impl Guard {
         scheme: &str,
     ) -> Guard {
         let owner = hold.owner().clone();
+        let entry = EntryId::fresh();
         let held = Arc::new(Held {
             hold: Mutex::new(Some(hold)),
             site,
             key: key.clone(),
+            entry,
             by,
             shared: AtomicBool::new(mode == Mode::Shared),
             pid: std::process::id(),
             scheme: scheme.to_owned(),
         });
-        registry::add(key, by, Arc::downgrade(&held));
+        registry::add(entry, key, by, Arc::downgrade(&held));
         Guard { held, owner }
     }
 

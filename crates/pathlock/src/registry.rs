@@ -4,7 +4,9 @@
 //! Invariant: an entry is there from after its lock was acquired until before it is released, in
 //! the process that acquired it. A forked child starts with none: it holds nothing.
 
-use std::sync::{Mutex, PoisonError, Weak};
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::{self, ThreadId};
 
 use crate::guard::Held;
@@ -14,10 +16,24 @@ use crate::sys::ForkLocal;
 
 #[derive(Debug)]
 struct Entry {
-    key: Key,
+    id: EntryId,
     by: Acquirer,
     held: Weak<Held>,
 }
+
+/// What an acquisition is removed by. Not by its address: a value that is released has moved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct EntryId(u64);
+
+impl EntryId {
+    pub(crate) fn fresh() -> EntryId {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        EntryId(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+/// A lock has one entry as a rule; one for each reader, and for each slot.
+type Entries = HashMap<Key, Vec<Entry>>;
 
 /// Who has acquired a lock.
 #[derive(Debug, Clone, Copy)]
@@ -27,9 +43,9 @@ pub(crate) struct Acquirer {
     pub(crate) ownership: Ownership,
 }
 
-fn entries() -> &'static Mutex<Vec<Entry>> {
-    static ENTRIES: ForkLocal<Mutex<Vec<Entry>>> = ForkLocal::new();
-    ENTRIES.get_or_init(Mutex::default)
+fn entries() -> MutexGuard<'static, Entries> {
+    static ENTRIES: ForkLocal<Mutex<Entries>> = ForkLocal::new();
+    ENTRIES.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Whom a holder is to one that asks.
@@ -43,8 +59,7 @@ pub(crate) struct Mine {
 /// Who of this process holds the lock, if it is an owner the asking thread is.
 pub(crate) fn find(key: &Key, ownership: Ownership) -> Option<Mine> {
     let me = thread::current().id();
-    let entries = entries().lock().unwrap_or_else(PoisonError::into_inner);
-    entries.iter().filter(|entry| entry.key == *key).find_map(|entry| {
+    entries().get(key)?.iter().find_map(|entry| {
         let same_thread = entry.by.thread == Some(me);
         let same_process = ownership == Ownership::Process && entry.by.ownership == Ownership::Process;
         if !same_thread && !same_process {
@@ -54,15 +69,21 @@ pub(crate) fn find(key: &Key, ownership: Ownership) -> Option<Mine> {
     })
 }
 
-pub(crate) fn add(key: Key, by: Acquirer, held: Weak<Held>) {
-    let entry = Entry { key, by, held };
-    entries().lock().unwrap_or_else(PoisonError::into_inner).push(entry);
+pub(crate) fn add(id: EntryId, key: Key, by: Acquirer, held: Weak<Held>) {
+    entries().entry(key).or_default().push(Entry { id, by, held });
 }
 
-/// Forgets what `held`, which is being released, was entered as.
-pub(crate) fn remove(held: *const Held) {
-    entries()
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .retain(|entry| !std::ptr::eq(entry.held.as_ptr(), held));
+/// Forgets the acquisition of `key` that was entered as `id`, which is being released.
+pub(crate) fn remove(id: EntryId, key: &Key) {
+    let mut entries = entries();
+    let Some(of_lock) = entries.get_mut(key) else { return };
+    of_lock.retain(|entry| entry.id != id);
+    if of_lock.is_empty() {
+        entries.remove(key);
+    }
+}
+
+#[cfg(test)]
+pub(crate) fn has(key: &Key) -> bool {
+    entries().contains_key(key)
 }

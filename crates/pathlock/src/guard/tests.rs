@@ -200,3 +200,16 @@ fn the_waits_of_a_forked_child_are_its_own() {
         guard.release().expect("it is held");
     });
 }
+
+#[test]
+fn a_lock_that_was_let_go_is_forgotten() {
+    each_scheme(|lock, name| {
+        let key = lock().order().expect("its directory is there");
+        let guard = lock().acquire().expect("it is free");
+        assert!(crate::registry::has(&key), "{name}: a lock that is held is known");
+        guard.release().expect("it is ours");
+        assert!(!crate::registry::has(&key), "{name}: by a release");
+        drop(lock().acquire().expect("it is free"));
+        assert!(!crate::registry::has(&key), "{name}: by a drop");
+    });
+}
