@@ -1,0 +1,200 @@
+"""Locks for asynchronous programs: asyncio, trio, and anyio on either.
+
+One thread of the library waits for all of them, in the kernel's queues; the loop's own threads never do.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import sys
+from collections.abc import Awaitable, Callable, Generator
+from typing import TYPE_CHECKING, Any
+
+from ._info import Owner, Status
+from ._pathlock import Guard, Lock
+
+if TYPE_CHECKING:
+    from ._pathlock import Path
+
+
+def _trio() -> Any:
+    """The module trio, if it runs this code."""
+    trio = sys.modules.get("trio")
+    try:
+        return trio if trio and trio.lowlevel.current_trio_token() else None
+    except RuntimeError:
+        return None  # It is imported, and another loop runs.
+
+
+def _current_task() -> object:
+    trio = _trio()
+    try:
+        return trio.lowlevel.current_task() if trio else asyncio.current_task()
+    except RuntimeError:
+        return None  # Released outside of any loop.
+
+
+def _waker() -> tuple[Callable[[], None], Callable[[], Awaitable[Any]]]:
+    """What another thread calls to wake this task, and what the task waits with until it was called."""
+    trio = _trio()
+    run_soon: Callable[[Callable[[], object]], object]
+    if trio:
+        event: Any = trio.Event()
+        run_soon = trio.lowlevel.current_trio_token().run_sync_soon
+    else:
+        event = asyncio.Event()
+        run_soon = asyncio.get_running_loop().call_soon_threadsafe
+
+    async def wait() -> None:
+        nonlocal event
+        await event.wait()
+        event = type(event)()
+
+    def wake() -> None:
+        try:
+            run_soon(lambda: event.set())
+        except RuntimeError:
+            pass  # The loop is closed, and nobody waits any longer.
+
+    return wake, wait
+
+
+class _Acquiring:
+    """`await` it for the guard, or use it in `async with`."""
+
+    def __init__(self, lock: AsyncLock, timeout: Any) -> None:
+        self._lock = lock
+        self._timeout = timeout
+        self._guard: Guard | None = None
+
+    async def _acquire(self) -> Guard:
+        wake, wait = _waker()
+        pending = self._lock._lock._begin(wake, self._timeout)
+        try:
+            while (guard := pending.poll()) is None:
+                await wait()
+        finally:
+            # Cancelled or not: what is not wanted any more is given back.
+            pending.drop()
+        self._lock._keep(guard)
+        return guard
+
+    def __await__(self) -> Generator[Any, Any, Guard]:
+        return self._acquire().__await__()
+
+    async def __aenter__(self) -> Guard:
+        self._guard = await self._acquire()
+        return self._guard
+
+    async def __aexit__(self, *_exception: object) -> None:
+        if self._guard is not None:
+            self._lock._let_go(self._guard)
+
+
+class AsyncLock:
+    """`Lock` for asynchronous programs. The arguments are those of `Lock`.
+
+    ::
+
+        async with pathlock.AsyncLock("backup.db"):
+            ...
+
+        lock = pathlock.AsyncLock("backup.db")
+        async with lock.acquire(timeout=5) as guard:
+            ...
+
+    A task that waits can be cancelled at any time. A guard belongs to no thread and to no task: a task that waits
+    for what it holds itself waits for ever. Releasing makes a few calls of the system where it happens.
+    """
+
+    def __init__(self, path: Path, **options: Any) -> None:
+        self._lock = Lock(path, **options)
+        self._acquired: list[tuple[object, Guard]] = []
+
+    def acquire(self, timeout: Any = ...) -> _Acquiring:
+        """Acquires the lock, when it is awaited; waits for `timeout` seconds at most, None for ever."""
+        return _Acquiring(self, timeout)
+
+    def release(self) -> None:
+        """Releases what this task has acquired last through this object; otherwise what another task has."""
+        guard = self._newest()
+        if guard is None:
+            self._lock.release()  # It says that there is nothing.
+        else:
+            self._let_go(guard)
+
+    def _newest(self) -> Guard | None:
+        task = _current_task()
+        mine = [guard for whose, guard in self._acquired if whose is task]
+        if mine:
+            return mine[-1]
+        return self._acquired[-1][1] if self._acquired else None
+
+    def _keep(self, guard: Guard) -> None:
+        self._acquired.append((_current_task(), guard))
+
+    def _let_go(self, guard: Guard) -> None:
+        """Releases it, unless that was done before."""
+        kept = [entry for entry in self._acquired if entry[1] is not guard]
+        if len(kept) < len(self._acquired):
+            self._acquired = kept
+            guard.release()
+
+    async def __aenter__(self) -> Guard:
+        return await self.acquire()
+
+    async def __aexit__(self, *_exception: object) -> None:
+        guard = self._newest()
+        if guard is not None:
+            self._let_go(guard)
+
+    @property
+    def acquired(self) -> bool:
+        """Whether something is held that was acquired through this object."""
+        return bool(self._acquired)
+
+    @property
+    def path(self) -> str:
+        """What is protected, as an absolute path."""
+        return self._lock.path
+
+    @property
+    def lock_file(self) -> str:
+        """The lock file, as an absolute path."""
+        return self._lock.lock_file
+
+    @property
+    def scheme(self) -> str:
+        """The name of the scheme."""
+        return self._lock.scheme
+
+    @property
+    def owner(self) -> Owner | None:
+        """Who holds the lock, where that is known."""
+        return self._lock.owner
+
+    @property
+    def token(self) -> int | None:
+        """The fencing token of what was acquired last; None where nothing is held, or the scheme counts none."""
+        guard = self._newest()
+        return None if guard is None else guard.token
+
+    def is_locked(self) -> bool:
+        """Whether somebody holds the lock, or may hold it."""
+        return self._lock.is_locked()
+
+    def status(self) -> Status:
+        """Looks at the lock."""
+        return self._lock.status()
+
+    def break_lock(self) -> bool:
+        """Removes the lock, whoever holds it. Returns whether there was one."""
+        return self._lock.break_lock()
+
+    def __reduce__(self) -> tuple[Callable[..., AsyncLock], tuple[Any, ...]]:
+        args, options = self._lock.__getnewargs_ex__()
+        return functools.partial(AsyncLock, **options), args
+
+    def __repr__(self) -> str:
+        return repr(self._lock).replace("Lock", "AsyncLock", 1)

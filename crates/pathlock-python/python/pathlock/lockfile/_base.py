@@ -1,0 +1,181 @@
+"""`LockBase`, for locks of one's own, and what the schemes of pathlock share."""
+
+from __future__ import annotations
+
+import os
+import threading
+from typing import Any
+
+from .._errors import LockError, NotLocked, NotMyLock
+from .._pathlock import Lock
+from . import _holds
+
+
+def _hostname() -> str:
+    if hasattr(os, "uname"):
+        return os.uname().nodename
+    import socket
+
+    return socket.gethostname()
+
+
+class _SharedBase:
+    def __init__(self, path: Any) -> None:
+        self.path = os.fsdecode(path)
+
+    def acquire(self, timeout: float | None = None) -> None:
+        """Acquires the lock.
+
+        * `timeout` None, or not given: wait as long as the constructor's timeout says; for ever if that is None, too.
+        * positive: wait for so many seconds, then raise `LockTimeout`.
+        * zero or negative: raise `AlreadyLocked` at once if it is locked.
+        """
+        raise NotImplementedError("implement in subclass")
+
+    def release(self) -> None:
+        """Releases the lock. Raises `NotLocked` if it is not locked, and `NotMyLock` if it is another's."""
+        raise NotImplementedError("implement in subclass")
+
+    def __enter__(self) -> Any:
+        self.acquire()
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self.release()
+
+    def __repr__(self) -> str:
+        return f"<{self.__class__.__name__}: {self.path!r}>"
+
+
+class LockBase(_SharedBase):
+    """Base class of all locks here, and of locks of your own."""
+
+    lock_file: str
+    hostname: str
+    pid: int
+    tname: str
+    unique_name: str
+    timeout: float | None
+
+    def __init__(self, path: Any, threaded: bool = True, timeout: float | None = None) -> None:
+        super().__init__(path)
+        self.lock_file = os.path.abspath(self.path) + ".lock"
+        self.hostname = _hostname()
+        self.pid = os.getpid()
+        self.tname = f"-{threading.get_ident() & 0xFFFFFFFF:x}" if threaded else ""
+        self.unique_name = self._name_of(self.pid)
+        self.timeout = timeout
+
+    def _name_of(self, pid: int) -> str:
+        """The owner's name: of this process, this thread if it is threaded, and this path."""
+        name = f"{self.hostname}{self.tname}.{pid}{hash(self.path)}"
+        return os.path.join(os.path.dirname(self.lock_file), name)
+
+    def is_locked(self) -> bool:
+        """Whether the lock is held."""
+        raise NotImplementedError("implement in subclass")
+
+    def i_am_locking(self) -> bool:
+        """Whether it is this owner who holds it."""
+        raise NotImplementedError("implement in subclass")
+
+    def break_lock(self) -> None:
+        """Removes the lock, whoever holds it."""
+        raise NotImplementedError("implement in subclass")
+
+    def __repr__(self) -> str:
+        return f"<{self.__class__.__name__}: {self.unique_name!r} -- {self.path!r}>"
+
+
+class SchemeLock(LockBase):
+    """A lock of one of pathlock's schemes.
+
+    Its attributes may be written at any time: each call goes by what they are then.
+    """
+
+    _scheme: str
+
+    def _place(self) -> str:
+        """What names the lock among those that this process holds."""
+        return self.lock_file
+
+    def _native(self) -> Lock:
+        """The library's handle of what the attributes say now."""
+        made = self.__dict__.get("_made")
+        wanted = (self.path, self.lock_file)
+        if made is None or made[0] != wanted:
+            beside_path = self.lock_file == os.path.abspath(self.path) + ".lock"
+            lock = Lock(self.path if beside_path else self.lock_file, scheme=self._scheme, at=not beside_path)
+            made = self._made = (wanted, lock)
+        lock = made[1]
+        assert isinstance(lock, Lock)
+        return lock
+
+    def _hold(self) -> _holds.Hold | None:
+        return _holds.find(self._place(), self.unique_name, self)
+
+    def _renew(self) -> None:
+        """In a forked child: another process has another name."""
+        pid = os.getpid()
+        if pid != self.pid and self.unique_name == self._name_of(self.pid):
+            self.unique_name = self._name_of(pid)
+            self.pid = pid
+
+    def acquire(self, timeout: float | None = None) -> None:
+        self._renew()
+        if timeout is None:
+            timeout = self.timeout
+        place = self._place()
+        hold = _holds.find(place, self.unique_name, self)
+        if hold is not None and hold.is_of(self):
+            if hold.is_entered_by(self):
+                return
+            if not hold.guard.inherited and not hold.guard.valid:
+                _holds.give_up(place, hold)
+        guard = self._native().acquire(None if timeout is None else +timeout)
+        _holds.add(place, _holds.Hold(guard, self.unique_name, self))
+
+    def release(self) -> None:
+        place = self._place()
+        hold = _holds.find(place, self.unique_name, self)
+        if hold is None or not hold.can_be_let_go():
+            if not self.is_locked():
+                raise NotLocked(f"{self.path} is not locked", path=self.path, lock_file=self.lock_file)
+            raise self._not_mine()
+        _holds.remove(place, hold)
+        hold.guard.release()
+
+    def _not_mine(self) -> NotMyLock:
+        owner = self._native().owner
+        known = "" if owner is None else f" (by pid {owner.pid})"
+        message = f"{self.path} is locked, but not by me{known}"
+        return NotMyLock(message, path=self.path, lock_file=self.lock_file, owner=owner)
+
+    def is_locked(self) -> bool:
+        try:
+            return self._native().is_locked()
+        except LockError:
+            # What can't be looked at is locked if it is there.
+            return os.path.lexists(self._native().lock_file)
+
+    def i_am_locking(self) -> bool:
+        hold = self._hold()
+        return hold is not None and hold.can_be_let_go() and hold.guard.valid
+
+    def break_lock(self) -> None:
+        self._native().break_lock()
+
+    def adopt(self) -> None:
+        """In a forked child, while its parent lives: makes the child the owner. For daemons.
+
+        lockfile has nothing like it: there, parent and child both pass for the owner.
+        """
+        hold = self._hold()
+        if hold is None:
+            raise NotLocked(f"{self.path} is not locked by this object", path=self.path, lock_file=self.lock_file)
+        hold.guard.adopt()
+        self._renew()
+        hold.name = self.unique_name
+        hold.thread = threading.get_ident()
+
+

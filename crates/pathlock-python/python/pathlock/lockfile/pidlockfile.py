@@ -1,0 +1,163 @@
+"""Pid files that are locks: `PATH` itself, whose first line is the pid of its owner.
+
+The lines after it are pathlock's record, which the FHS allows for: "Programs that read PID files should … ignore
+extra whitespace, leading zeroes, absence of the trailing newline, or additional lines".
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from typing import Any
+
+from .._pathlock import Lock
+from . import AlreadyLocked, LockBase, LockFailed, LockTimeout, NotLocked, NotMyLock, _holds
+from ._base import SchemeLock
+
+__all__ = [
+    "AlreadyLocked",
+    "LockBase",
+    "LockFailed",
+    "LockTimeout",
+    "NotLocked",
+    "NotMyLock",
+    "PIDLockFile",
+    "read_pid_from_pidfile",
+    "remove_existing_pidfile",
+    "write_pid_to_pidfile",
+]
+
+
+class PIDLockFile(SchemeLock):
+    """A pid file that is a lock. It belongs to the process: `threaded` is ignored.
+
+    `acquire` without a timeout does not wait, other than that of all the other locks: programs rely on it.
+    """
+
+    _scheme = "pid"
+
+    def __init__(self, path: Any, threaded: bool = False, timeout: float | None = None) -> None:
+        super().__init__(path, False, timeout)
+        self.unique_name = self.path
+        # A daemon changes its directory.
+        self._given = (self.path, os.path.abspath(self.path))
+
+    def _place(self) -> str:
+        given = self.__dict__.get("_given")
+        if given is not None and given[0] == self.path:
+            return str(given[1])
+        return os.path.abspath(self.path)
+
+    def _native(self) -> Lock:
+        return Lock(self._place(), scheme="pid")
+
+    def _hold(self) -> _holds.Hold | None:
+        place = self._place()
+        return _holds.find(place, place, self)
+
+    def read_pid(self) -> int | None:
+        """The pid in the file; None if there is none."""
+        return read_pid_from_pidfile(self._place())
+
+    def i_am_locking(self) -> bool:
+        """Whether the file names this process."""
+        return self.is_locked() and os.getpid() == self.read_pid()
+
+    def acquire(self, timeout: float | None = None) -> None:
+        if timeout is None:
+            timeout = self.timeout
+        place = self._place()
+        hold = self._hold()
+        if hold is not None and hold.is_entered_by(self):
+            return
+        try:
+            write_pid_to_pidfile(place)
+        except OSError as error:
+            why = error.__cause__
+            if error.errno != errno.EEXIST:
+                if isinstance(why, LockFailed):
+                    raise why from None
+                raise LockFailed(f"failed to create {self.path}", path=self.path, errno=error.errno) from error
+            if timeout is not None and timeout > 0:
+                guard = self._native().acquire(+timeout)
+                _holds.add(place, _holds.Hold(guard, place, self))
+                return
+            if isinstance(why, AlreadyLocked):
+                raise why from None
+            raise AlreadyLocked(f"{self.path} is already locked", path=self.path, errno=error.errno) from error
+        hold = self._hold()
+        if hold is not None:
+            hold.take_for(self)
+
+    def release(self) -> None:
+        hold = self._hold()
+        inherited = hold is not None and hold.guard.inherited and hold.can_be_let_go()
+        if not inherited:
+            if not self.is_locked():
+                if hold is not None and not hold.guard.inherited:
+                    _holds.give_up(self._place(), hold)
+                raise NotLocked(f"{self.path} is not locked", path=self.path, lock_file=self._place())
+            if not self.i_am_locking():
+                raise self._not_mine()
+        remove_existing_pidfile(self._place())
+
+    def break_lock(self) -> None:
+        hold = self._hold()
+        if hold is not None and not hold.guard.inherited and not hold.guard.valid:
+            _holds.give_up(self._place(), hold)
+        remove_existing_pidfile(self._place())
+
+
+def read_pid_from_pidfile(pidfile_path: Any) -> int | None:
+    """The pid in the first line of a file; None if it can't be read, or has no number there that can be a pid."""
+    try:
+        # A pipe that has its name must not block us.
+        fd = os.open(pidfile_path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
+    except (OSError, ValueError):
+        return None
+    try:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            return None
+        line = os.read(fd, 64).partition(b"\n")[0].strip()
+    except OSError:
+        return None
+    finally:
+        os.close(fd)
+    # int() takes signs, underscores and digits of other scripts, too; and 0 and -1 are whole groups to kill(2).
+    if not line.isdigit():
+        return None
+    pid = int(line)
+    return pid if 0 < pid < 2**31 else None
+
+
+def write_pid_to_pidfile(pidfile_path: Any) -> None:
+    """Makes a pid file that names this process, and holds its lock.
+
+    Raises OSError, with EEXIST if there is one that is held.
+    """
+    place = os.path.abspath(os.fsdecode(pidfile_path))
+    try:
+        guard = Lock(place, scheme="pid").acquire(0)
+    except AlreadyLocked as error:
+        raise FileExistsError(errno.EEXIST, str(error), place) from error
+    except LockFailed as error:
+        raise OSError(error.errno or errno.EINVAL, str(error), place) from error
+    _holds.add(place, _holds.Hold(guard, place, None))
+
+
+def remove_existing_pidfile(pidfile_path: Any) -> None:
+    """Removes a pid file: releases it if this process holds it, and breaks it otherwise. Does nothing if there is none."""
+    place = os.path.abspath(os.fsdecode(pidfile_path))
+    hold = _holds.find(place, place, None)
+    if hold is not None and not hold.guard.inherited:
+        _holds.remove(place, hold)
+        try:
+            hold.guard.release()
+        except NotLocked:
+            pass  # It is gone, as was wanted.
+        return
+    try:
+        Lock(place, scheme="pid").break_lock()
+    except LockFailed as error:
+        raise OSError(error.errno or errno.EINVAL, str(error), place) from error

@@ -1,0 +1,47 @@
+"""Locks that are rows of a database: `PATH.lock.db`, or one database for all."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from .._pathlock import Lock
+from . import AlreadyLocked, LockBase, LockFailed, LockTimeout, NotLocked, NotMyLock
+from ._base import SchemeLock
+
+if TYPE_CHECKING:
+    import sqlite3
+
+__all__ = ["AlreadyLocked", "LockBase", "LockFailed", "LockTimeout", "NotLocked", "NotMyLock", "SQLiteLockFile"]
+
+
+class SQLiteLockFile(SchemeLock):
+    """A lock in an SQLite database, which excludes other threads and other processes.
+
+    lockfile's database is private to its process, and so its locks are, too.
+    """
+
+    _scheme = "sqlite"
+
+    testdb: str | None = None
+    """The database that all locks are in; None for one beside each path."""
+
+    def _native(self) -> Lock:
+        if self.testdb is None:
+            return Lock(self.lock_file + ".db", scheme="sqlite", at=True)
+        name = self.lock_file.replace("%", "%25").replace("#", "%23")
+        return Lock(f"{os.fsdecode(self.testdb)}#{name}", scheme="sqlite")
+
+    @property
+    def connection(self) -> sqlite3.Connection:
+        """A connection to the database, for looking. Any thread may use it."""
+        connection = self.__dict__.get("_connection")
+        if connection is None:
+            import sqlite3
+
+            connection = self._connection = sqlite3.connect(self._native().lock_file, check_same_thread=False)
+        return connection  # type: ignore[no-any-return]
+
+    def _who_is_locking(self) -> str | None:
+        owner = self._native().owner
+        return None if owner is None else f"pid {owner.pid} on {owner.host}"

@@ -1,0 +1,278 @@
+//! `pathlock.Lock`: a path, a scheme and options, and what was acquired through it.
+
+use std::ffi::OsString;
+use std::sync::{Arc, Mutex};
+use std::thread::{self, ThreadId};
+
+use pathlock::{AnyLockFile, LockError, Timeout};
+use pyo3::gc::{PyTraverseError, PyVisit};
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyTuple};
+
+use crate::errors;
+use crate::future::Pending;
+use crate::guard::Guard;
+use crate::held::{self, Held};
+use crate::info;
+use crate::options::{AnyPath, MaybeSeconds, Options, Seconds};
+use crate::waiting::{self, Ear};
+
+/// A lock of what is at `path`, which need not exist. Making one touches nothing.
+///
+/// It can be used again and again, and by several threads; `with lock:` holds it.
+#[pyclass(module = "pathlock", frozen, weakref)]
+pub(crate) struct Lock {
+    handle: AnyLockFile,
+    options: Options,
+    /// What was acquired and may still be held, oldest first, and by which thread.
+    acquired: Mutex<Vec<(ThreadId, Arc<Held>)>>,
+}
+
+impl Lock {
+    /// The library's handle, and what listens to it.
+    pub(crate) fn asking(&self, py: Python<'_>) -> PyResult<(AnyLockFile, Option<Ear>)> {
+        let mut handle = self.handle.clone();
+        if let Some(on_lost) = &self.options.on_lost {
+            handle = waiting::telling_of_loss(handle, on_lost.clone_ref(py));
+        }
+        let Some(on_wait) = &self.options.on_wait else { return Ok((handle, None)) };
+        let (handle, ear) = Ear::listen(handle, on_wait.clone_ref(py))?;
+        Ok((handle, Some(ear)))
+    }
+
+    fn get(&self, py: Python<'_>, timeout: Timeout) -> PyResult<Result<pathlock::Guard, LockError>> {
+        if self.options.on_wait.is_none() && self.options.on_lost.is_none() {
+            return Ok(py.detach(|| self.handle.acquire_within(timeout)));
+        }
+        let (handle, ear) = self.asking(py)?;
+        let got = py.detach(|| handle.acquire_within(timeout));
+        match ear.and_then(|ear| ear.raised()) {
+            Some(error) => Err(error),
+            None => Ok(got),
+        }
+    }
+
+    fn timeout_of(&self, given: MaybeSeconds) -> Timeout {
+        given.0.unwrap_or(self.options.timeout).timeout()
+    }
+
+    fn keep(&self, guard: pathlock::Guard) -> Guard {
+        let guard = Guard::new(guard);
+        let mut acquired = held::lock(&self.acquired);
+        acquired.retain(|(_, held)| held.is_there());
+        acquired.push((thread::current().id(), Arc::clone(guard.held())));
+        guard
+    }
+
+    /// The newest that this thread has acquired and that is held; otherwise the newest of all.
+    fn newest(&self) -> Option<Arc<Held>> {
+        let me = thread::current().id();
+        let acquired = held::lock(&self.acquired);
+        let held = || acquired.iter().rev().filter(|(_, held)| held.is_there());
+        let newest = held().find(|(thread, _)| *thread == me).or_else(|| held().next());
+        newest.map(|(_, held)| Arc::clone(held))
+    }
+
+    fn let_go(&self, py: Python<'_>) -> Option<PyResult<()>> {
+        // Another thread may be quicker with the one that is found.
+        while let Some(held) = self.newest() {
+            if let Some(released) = held.release(py) {
+                return Some(released.map_err(|error| errors::unlock_error(py, &error)));
+            }
+        }
+        None
+    }
+}
+
+#[pymethods]
+impl Lock {
+    #[new]
+    #[pyo3(signature = (path, *, scheme=None, at=false, shared=false, timeout=Seconds(None), slots=1, reentrant=false,
+                        ownership="thread".to_owned(), lease=None, recover=true, mode=None, command=None,
+                        on_wait=None, on_lost=None))]
+    #[expect(clippy::too_many_arguments, reason = "they are keyword arguments")]
+    #[expect(clippy::fn_params_excessive_bools, reason = "they are keyword arguments")]
+    fn new(
+        path: AnyPath,
+        scheme: Option<String>,
+        at: bool,
+        shared: bool,
+        timeout: Seconds,
+        slots: u16,
+        reentrant: bool,
+        ownership: String,
+        lease: Option<f64>,
+        recover: bool,
+        mode: Option<u32>,
+        command: Option<String>,
+        on_wait: Option<Py<PyAny>>,
+        on_lost: Option<Py<PyAny>>,
+    ) -> PyResult<Lock> {
+        let path = path.0;
+        let options = Options {
+            path,
+            scheme,
+            at,
+            shared,
+            timeout,
+            slots,
+            reentrant,
+            ownership,
+            lease,
+            recover,
+            mode,
+            command,
+            on_wait,
+            on_lost,
+        };
+        let handle = waiting::heeding_signals(options.handle()?);
+        Ok(Lock { handle, options, acquired: Mutex::default() })
+    }
+
+    /// Acquires the lock, and waits for it as long as `timeout` says: None for ever, zero or less not at all;
+    /// the lock's own timeout if it is not given. Returns a guard, whose `with` block ends with a release.
+    #[pyo3(signature = (timeout=MaybeSeconds(None)), text_signature = "($self, timeout=...)")]
+    fn acquire(&self, py: Python<'_>, timeout: MaybeSeconds) -> PyResult<Guard> {
+        let got = self.get(py, self.timeout_of(timeout))?;
+        got.map(|guard| self.keep(guard)).map_err(|error| waiting::raised(py, &error))
+    }
+
+    /// Acquires the lock if it is free; None when it is not.
+    fn try_acquire(&self, py: Python<'_>) -> PyResult<Option<Guard>> {
+        match self.get(py, Timeout::NoWait)? {
+            Ok(guard) => Ok(Some(self.keep(guard))),
+            Err(LockError::AlreadyLocked(_)) => Ok(None),
+            Err(error) => Err(waiting::raised(py, &error)),
+        }
+    }
+
+    /// Releases what this thread has acquired last through this object; otherwise what another thread has.
+    fn release(&self, py: Python<'_>) -> PyResult<()> {
+        let nothing = || Err(errors::holds_nothing(py, self.handle.path(), self.handle.lock_file()));
+        self.let_go(py).unwrap_or_else(nothing)
+    }
+
+    fn __enter__(&self, py: Python<'_>) -> PyResult<Guard> {
+        self.acquire(py, MaybeSeconds(None))
+    }
+
+    #[pyo3(signature = (*_exception))]
+    fn __exit__(&self, py: Python<'_>, _exception: &Bound<'_, PyTuple>) -> PyResult<()> {
+        // One that was released inside of its block has nothing more to release.
+        self.let_go(py).unwrap_or(Ok(()))
+    }
+
+    /// For `AsyncLock`: begins to acquire; `wake` is called, in any thread, when it is worth while to poll.
+    #[pyo3(signature = (wake, timeout=MaybeSeconds(None)))]
+    fn _begin(&self, py: Python<'_>, wake: Py<PyAny>, timeout: MaybeSeconds) -> PyResult<Pending> {
+        let (handle, ear) = self.asking(py)?;
+        Ok(Pending::new(handle.acquire_async_within(self.timeout_of(timeout)), ear, wake))
+    }
+
+    /// Whether something is held that was acquired through this object, in this process.
+    #[getter]
+    fn acquired(&self) -> bool {
+        held::lock(&self.acquired).iter().any(|(_, held)| held.is_there() && held.is_ours())
+    }
+
+    /// Whether somebody holds the lock, or may hold it. A stale lock is not held.
+    fn is_locked(&self, py: Python<'_>) -> PyResult<bool> {
+        py.detach(|| self.handle.is_locked()).map_err(|error| errors::lock_error(py, &error))
+    }
+
+    /// Who holds the lock, where that is known.
+    #[getter]
+    fn owner<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let owner = py.detach(|| self.handle.owner()).map_err(|error| errors::lock_error(py, &error))?;
+        owner.map(|owner| info::owner(py, &owner)).transpose()
+    }
+
+    /// The fencing token of what was acquired last; None where nothing is held, or the scheme counts none.
+    #[getter]
+    fn token(&self) -> Option<u64> {
+        self.newest()?.with(|guard| guard.token())?
+    }
+
+    /// The slot of what was acquired last; None where nothing is held, or the lock has no slots.
+    #[getter]
+    fn slot(&self) -> Option<u32> {
+        self.newest()?.with(|guard| guard.slot())?
+    }
+
+    /// Looks at the lock: a `Status`.
+    fn status<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        info::status(py, &self.handle)
+    }
+
+    /// Removes the lock, whoever holds it. Returns whether there was one.
+    fn break_lock(&self, py: Python<'_>) -> PyResult<bool> {
+        py.detach(|| self.handle.break_lock()).map_err(|error| errors::lock_error(py, &error))
+    }
+
+    /// Waits until the lock is free, and takes nothing.
+    #[pyo3(signature = (timeout=Seconds(None)), text_signature = "($self, timeout=None)")]
+    fn wait_free(&self, py: Python<'_>, timeout: Seconds) -> PyResult<()> {
+        let waited = py.detach(|| self.handle.wait_free(timeout.timeout()));
+        waited.map_err(|error| waiting::raised(py, &error))
+    }
+
+    /// What is protected, as an absolute path.
+    #[getter]
+    fn path(&self) -> OsString {
+        self.handle.path().as_os_str().to_owned()
+    }
+
+    /// The lock file, as an absolute path.
+    #[getter]
+    fn lock_file(&self) -> OsString {
+        self.handle.lock_file().as_os_str().to_owned()
+    }
+
+    /// The name of the scheme.
+    #[getter]
+    fn scheme(&self) -> &str {
+        self.handle.scheme().name()
+    }
+
+    /// How many seconds `acquire` waits if it is not told otherwise; None for ever.
+    #[getter]
+    fn timeout(&self) -> Option<f64> {
+        self.options.timeout.0
+    }
+
+    fn __getnewargs_ex__<'py>(&self, py: Python<'py>) -> PyResult<((OsString,), Bound<'py, PyDict>)> {
+        Ok(((self.options.path.clone(),), self.options.keywords(py)?))
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let mut text = format!("pathlock.Lock({}", self.options.path.clone().into_pyobject(py)?.repr()?);
+        for (name, value) in self.options.keywords(py)? {
+            text += &format!(", {name}={}", value.repr()?);
+        }
+        Ok(text + ")")
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.options.on_wait)?;
+        visit.call(&self.options.on_lost)
+    }
+}
+
+/// Acquires several locks in one order, the same for all callers.
+#[pyfunction]
+#[pyo3(name = "_acquire_all", signature = (locks, timeout=Seconds(None)))]
+pub(crate) fn acquire_all(py: Python<'_>, locks: Vec<Py<Lock>>, timeout: Seconds) -> PyResult<Vec<Guard>> {
+    let mut handles = Vec::new();
+    let mut ears = Vec::new();
+    for lock in &locks {
+        let (handle, ear) = lock.get().asking(py)?;
+        handles.push(handle);
+        ears.extend(ear);
+    }
+    let got = py.detach(|| pathlock::acquire_all(&handles, timeout.timeout()));
+    if let Some(error) = ears.iter().find_map(Ear::raised) {
+        return Err(error);
+    }
+    let guards = got.map_err(|error| waiting::raised(py, &error))?;
+    Ok(guards.into_iter().map(Guard::new).collect())
+}
