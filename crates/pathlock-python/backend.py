@@ -13,7 +13,7 @@ import subprocess
 from pathlib import Path
 
 import maturin
-from maturin import get_requires_for_build_wheel, prepare_metadata_for_build_wheel  # noqa: F401
+from maturin import get_requires_for_build_wheel  # noqa: F401
 
 HERE = Path(__file__).resolve().parent
 

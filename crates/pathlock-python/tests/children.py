@@ -66,9 +66,15 @@ class Child:
         self._lines = Lines(self._process.stdout.fileno())
         self.pid = self._process.pid
 
-    def tell(self, code):
-        self._process.stdin.write(json.dumps(code).encode() + b"\n")
+    def tell(self, code, announce=False):
+        self._process.stdin.write(json.dumps([code, announce]).encode() + b"\n")
         self._process.stdin.flush()
+
+    def begin(self, code):
+        """Tells the child to do what makes it wait, and returns when it waits."""
+        self.tell(code, announce=True)
+        self.answer()
+        until_asleep(self.pid)
 
     def answer(self):
         line = self._lines.next()
@@ -117,7 +123,7 @@ class Child:
 
 
 def until_asleep(pid):
-    """Returns when the first thread of a process sleeps: its wait, which it was told to begin, has begun."""
+    """Returns when the first thread of a process sleeps."""
     deadline = time.monotonic() + PATIENCE
     while True:
         with open(f"/proc/{pid}/stat") as stat:
@@ -161,7 +167,10 @@ def serve(library):
 
     scope = {"lockfile": lockfile, "class_of": class_of, "forked": forked, "os": os, "sys": sys, "time": time}
     for line in sys.stdin:
-        print(json.dumps(outcome(json.loads(line)), default=repr), flush=True)
+        code, announce = json.loads(line)
+        if announce:
+            print(json.dumps({"value": "it begins"}), flush=True)
+        print(json.dumps(outcome(code), default=repr), flush=True)
 
 
 if __name__ == "__main__":

@@ -27,6 +27,17 @@ KINDS = {
 }
 """The classes and factories of lockfile, and the form of the lock that each makes."""
 
+EXCEPTIONS = {
+    "Error",
+    "LockError",
+    "LockTimeout",
+    "AlreadyLocked",
+    "LockFailed",
+    "UnlockError",
+    "NotLocked",
+    "NotMyLock",
+}
+
 _MODULES = {"", ".linklockfile", ".symlinklockfile", ".mkdirlockfile", ".pidlockfile", ".sqlitelockfile"}
 _DEPTH = 40
 """How far a name is followed. Names can stand for each other in a circle."""
@@ -98,8 +109,14 @@ Value = Named | Lock | Made | Instance | Scope
 class Program(Text):
     """One module, and what its expressions stand for."""
 
+    def __init__(self, tree: ast.Module) -> None:
+        super().__init__(tree)
+        self._known: dict[ast.AST, Value | None] = {}
+
     def value(self, expression: ast.AST) -> Value | None:
-        return self._value(expression, self.scope(expression), 0)
+        if expression not in self._known:
+            self._known[expression] = self._value(expression, self.scope(expression), 0)
+        return self._known[expression]
 
     def lock(self, expression: ast.AST) -> Lock | None:
         value = self.value(expression)
@@ -145,7 +162,7 @@ class Program(Text):
         match expression:
             case ast.Name(id=name):
                 found = scope.finds(name)
-                return Named(name) if found is None else self._agreed(found.bindings[name], depth)
+                return self._unbound(name) if found is None else self._agreed(found.bindings[name], depth)
             case ast.NamedExpr():
                 return self._value(expression.value, scope, depth + 1)
             case ast.Attribute(attr=name):
@@ -163,6 +180,13 @@ class Program(Text):
                 if isinstance(function, Scope) and function.is_class:
                     return self._object(function, expression, expression, depth)
         return None
+
+    def _unbound(self, name: str) -> Named:
+        """What is bound nowhere is built in, or comes of `from lockfile import *`."""
+        for module, _ in self.module.bindings.get("*", []):
+            if isinstance(module, str) and of_lockfile(module) and name in KINDS.keys() | EXCEPTIONS:
+                return Named(f"lockfile.{name}")
+        return Named(name)
 
     def _member(self, of: Value | None, name: str, depth: int) -> Value | None:
         match of:
@@ -230,30 +254,30 @@ class Program(Text):
             case Itself(owner=owner):
                 return owner if binding.of_class else self._object(owner, owner.node, None, depth)
             case Annotated():
-                return self._of_type(binding.annotation, scope, depth)
+                return self._of_type(binding.annotation, binding, scope, depth)
             case ast.expr():
                 return self._value(binding, scope, depth)
         return None
 
-    def _of_type(self, annotation: ast.expr, scope: Scope, depth: int) -> Value | None:
+    def _of_type(self, annotation: ast.expr, told: Annotated, scope: Scope, depth: int) -> Value | None:
         """An object of the type that is written, also within `Optional[…]`, `… | None` and quotes."""
         match annotation:
             case ast.Constant(value=str() as quoted):
                 try:
-                    return self._of_type(ast.parse(quoted, mode="eval").body, scope, depth + 1)
+                    return self._of_type(ast.parse(quoted, mode="eval").body, told, scope, depth + 1)
                 except (SyntaxError, ValueError):
                     return None
             case ast.Subscript(value=ast.Name(id="Optional") | ast.Attribute(attr="Optional"), slice=optional):
-                return self._of_type(optional, scope, depth + 1)
+                return self._of_type(optional, told, scope, depth + 1)
             case ast.BinOp(left=optional, op=ast.BitOr(), right=ast.Constant(value=None)):
-                return self._of_type(optional, scope, depth + 1)
+                return self._of_type(optional, told, scope, depth + 1)
             case ast.BinOp(left=ast.Constant(value=None), op=ast.BitOr(), right=optional):
-                return self._of_type(optional, scope, depth + 1)
+                return self._of_type(optional, told, scope, depth + 1)
         value = self._value(annotation, scope, depth + 1)
         if isinstance(value, Named):
             kind = KINDS.get(of_lockfile(value.dotted) or "")
-            return Lock(kind, annotation, None, None) if kind else None
-        return self._object(value, annotation, None, depth) if isinstance(value, Scope) and value.is_class else None
+            return Lock(kind, told.annotation, None, None) if kind else None
+        return self._object(value, told.annotation, None, depth) if isinstance(value, Scope) and value.is_class else None
 
 
 def _is_none(binding: Binding) -> bool:

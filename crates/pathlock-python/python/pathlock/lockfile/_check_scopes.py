@@ -139,7 +139,7 @@ class Text:
             case ast.Assign():
                 for target in node.targets:
                     self._assign(target, node.value, scope)
-            case ast.AnnAssign(value=None):
+            case ast.AnnAssign(value=None | ast.Constant(value=None)):
                 self._assign(node.target, Annotated(node.annotation), scope)
             case ast.AnnAssign() | ast.NamedExpr():
                 self._assign(node.target, node.value, scope)
