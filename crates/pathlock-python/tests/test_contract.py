@@ -1,7 +1,7 @@
 """What programs rely on in `lockfile`, name by name and habit by habit, holds of `pathlock.lockfile`."""
 
-import errno
 import gc
+import importlib
 import importlib.metadata
 import importlib.resources
 import inspect
@@ -19,7 +19,6 @@ import pytest
 import pathlock
 from children import CLASSES, PATIENCE, Child, class_of
 from pathlock import lockfile
-from pathlock.lockfile import pidlockfile
 
 SUBMODULES = ["linklockfile", "symlinklockfile", "mkdirlockfile", "pidlockfile", "sqlitelockfile"]
 PARENTS = {
@@ -35,43 +34,7 @@ PARENTS = {
 METHODS = ["acquire", "release", "is_locked", "i_am_locking", "break_lock"]
 
 every_kind = pytest.mark.parametrize("kind", CLASSES)
-every_kind_beside_its_path = pytest.mark.parametrize("kind", ["link", "symlink", "mkdir"])
 every_kind_on_disk = pytest.mark.parametrize("kind", ["link", "symlink", "mkdir", "pid"])
-
-
-@pytest.fixture
-def path(tmp_path):
-    return str(tmp_path / "job")
-
-
-def held_by_another_program(kind, path):
-    """Makes what locks `path` for everybody, and is nobody's here."""
-    if kind == "pid":
-        with open(path, "w") as file:
-            file.write(f"{os.getppid()}\n")
-    elif kind == "mkdir":
-        os.mkdir(path + ".lock")
-    elif kind == "symlink":
-        os.symlink("another", path + ".lock")
-    else:
-        open(path + ".lock", "x").close()
-
-
-def in_thread(function):
-    """What `function` returns in another thread, or the exception that it raises there."""
-    outcome = []
-
-    def body():
-        try:
-            outcome.append(function())
-        except Exception as error:
-            outcome.append(error)
-
-    thread = threading.Thread(target=body, daemon=True)
-    thread.start()
-    thread.join(PATIENCE)
-    assert outcome, "the other thread hangs"
-    return outcome[0]
 
 
 # Modules and names
@@ -86,11 +49,11 @@ def test_the_package_has_the_names_of_lockfile():
     assert lockfile.LockFile is class_of(lockfile, "link"), "which is the one of the links"
 
 
-@pytest.mark.parametrize("module", ["pathlock", "pathlock.lockfile", *(f"pathlock.lockfile.{name}" for name in SUBMODULES)])
-@pytest.mark.parametrize("name", PARENTS)
-def test_every_exception_can_be_imported_from_every_module(module, name):
-    found = getattr(importlib.import_module(module), name)
-    assert found is getattr(lockfile, name), "it is the same one everywhere, so that `except` meets it"
+@pytest.mark.parametrize("module", ["pathlock", *(f"pathlock.lockfile.{name}" for name in SUBMODULES)])
+def test_every_exception_can_be_imported_from_every_module(module):
+    for name in PARENTS:
+        found = getattr(importlib.import_module(module), name, None)
+        assert found is getattr(lockfile, name), f"{name} is the same everywhere, so that `except` meets it"
 
 
 @pytest.mark.parametrize("name", PARENTS)
@@ -106,12 +69,12 @@ def test_the_exceptions_are_related_as_they_were(name):
 
 def test_installed_as_lockfile_it_is_what_programs_import():
     with Child() as child:
+        child.ask("import importlib, threading")
         for name in ["", *(f".{name}" for name in SUBMODULES)]:
             same = f"importlib.import_module('lockfile{name}') is importlib.import_module('pathlock.lockfile{name}')"
-            child.ask("import importlib")
             assert child.ask(same) is True, f"lockfile{name} is ours"
         child.ask("from lockfile.pidlockfile import PIDLockFile, AlreadyLocked, read_pid_from_pidfile")
-        assert child.ask("hasattr(sys.modules['threading'].Thread, 'get_name')") is False, "threading is left as it was"
+        assert child.ask("hasattr(threading.Thread, 'get_name')") is False, "threading is left as it was"
 
 
 def test_it_runs_where_its_dependents_run_and_says_its_types():
@@ -242,8 +205,8 @@ def test_the_lock_file_of_a_relative_path_is_absolute(tmp_path, monkeypatch):
 
 
 @every_kind_on_disk
-def test_the_current_timeout_counts(kind, path):
-    held_by_another_program(kind, path)
+def test_the_current_timeout_counts(kind, path, another_program):
+    another_program(kind, path)
     lock = class_of(lockfile, kind)(path)
     for timeout, refusal in [(-1, lockfile.AlreadyLocked), (0, lockfile.AlreadyLocked), (0.02, lockfile.LockTimeout)]:
         lock.timeout = timeout
@@ -287,3 +250,83 @@ def test_the_current_unique_name_is_the_owner(kind, path):
     assert other.i_am_locking(), "the same name, the same owner"
     other.release()
     assert not lock.is_locked(), "who may release it"
+
+
+# With, the factories and the decorator
+
+
+@every_kind
+def test_with_gives_the_lock_and_lets_exceptions_pass(kind, path):
+    lock = class_of(lockfile, kind)(path)
+    with lock as given:
+        assert given is lock, "`as` names the lock"
+        assert lock.i_am_locking(), "it is held inside"
+    assert not lock.is_locked(), "and free after it"
+    lock.acquire()
+    assert lock.__exit__(None, None, None) is None, "no exception is swallowed"
+    with pytest.raises(ZeroDivisionError):
+        with lock:
+            1 / 0
+    assert not lock.is_locked(), "an exception releases it"
+
+
+@every_kind_on_disk
+def test_with_says_what_the_release_says(kind, path, another_program):
+    lock = class_of(lockfile, kind)(path)
+    with pytest.raises(lockfile.NotLocked):
+        with lock:
+            lock.release()
+    with pytest.raises(lockfile.NotMyLock):
+        with lock:
+            lock.break_lock()
+            another_program(kind, path)
+    assert lock.is_locked() and not lock.i_am_locking(), "what is another's stays"
+
+
+@pytest.mark.parametrize("factory, kind", [("LinkFileLock", "link"), ("MkdirFileLock", "mkdir"), ("SQLiteFileLock", "sqlite")])
+def test_a_factory_warns_the_one_who_calls_it(factory, kind, path, tmp_path):
+    make = getattr(lockfile, factory)
+    # Programs keep a factory in a class, and so call it as a method.
+    for arguments, options in [((path,), {}), ((path, True), {"timeout": 3}), ((object(), path), {})]:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            lock = make(*arguments, **options)
+        assert type(lock) is class_of(lockfile, kind), "it makes what it is named after"
+        assert (lock.path, lock.timeout) == (path, options.get("timeout")), "of what it is given"
+        assert lock.tname, "threads are told apart if nobody says otherwise"
+        assert [warning.category for warning in caught] == [DeprecationWarning], "one warning"
+        assert caught[0].filename == __file__, "which is shown at the call, not inside the package"
+        assert CLASSES[kind][0] in str(caught[0].message), "and says what to import"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with make(tmp_path / "job") as lock:
+            assert lock.i_am_locking(), "a path need not be a string"
+
+
+def test_the_decorator_locks_each_call_by_the_lock_of_the_moment(path, monkeypatch):
+    made = []
+
+    class Recorded(lockfile.LockFile):
+        def __init__(self, *args, **options):
+            made.append(options)
+            super().__init__(*args, **options)
+
+    @lockfile.locked(path, timeout=-1)
+    def work(word, *, ending):
+        """What it does."""
+        assert lockfile.LockFile(path).is_locked(), "the lock is held inside"
+        return word + ending
+
+    assert (work.__name__, work.__doc__) == ("work", "What it does."), "it still looks like itself"
+    assert work("lock", ending="ed") == "locked", "arguments and result pass through"
+    monkeypatch.setattr(lockfile, "FileLock", Recorded)
+    work("lock", ending="ed")
+    assert made == [{"timeout": -1}], "`FileLock` is looked up when it is called, not before"
+    with pytest.raises(TypeError):
+        work()
+    assert not lockfile.LockFile(path).is_locked(), "it is released after an exception too"
+    with Child() as child:
+        child.make("link", path)
+        child.ask("lock.acquire()")
+        with pytest.raises(lockfile.AlreadyLocked):
+            work("lock", ending="ed")

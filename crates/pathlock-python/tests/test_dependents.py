@@ -22,11 +22,6 @@ NOBODYS_PID = 99_999_999
 
 
 @pytest.fixture
-def path(tmp_path):
-    return str(tmp_path / "job.pid")
-
-
-@pytest.fixture
 def holder(path):
     """Another process, which has the pid lock."""
     with Child() as child:

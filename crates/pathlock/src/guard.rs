@@ -265,11 +265,12 @@ impl Guard {
     /// In a forked child: makes the child the owner. The record names it from now on, and its
     /// guard releases the lock. The parent [forgets](Self::forget) its own guard.
     ///
-    /// It works for a child that has closed all its files, as daemons do, too. The parent has to live
+    /// It works for a child that has closed all its files, as daemons do, too; then the parent has to live
     /// until it has returned: of a dead parent's lock, others may have the proof already.
     ///
     /// # Errors
-    /// When the lock is no longer held, or the record can't be rewritten.
+    /// When the lock is no longer held, when the parent has died and the lock file is not open any more, or
+    /// when the record can't be rewritten.
     pub fn adopt(&mut self) -> Result<(), LockError> {
         let owner = Owner {
             command: Arc::clone(&self.owner.command),

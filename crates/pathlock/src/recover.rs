@@ -31,9 +31,9 @@ use std::fs::File;
 use std::io;
 use std::path::PathBuf;
 
-use crate::liveness::{self, Evidence};
+use crate::liveness::{self, Evidence, Liveness};
 use crate::mode::Mode;
-use crate::owner::Record;
+use crate::owner::{Owner, Record};
 use crate::site::Site;
 use crate::status::{State, Status};
 use crate::sys;
@@ -76,6 +76,16 @@ pub(crate) fn under_lock(record: &Record) -> Verdict {
             Some(owner.clone()),
             "its kernel lock is free: every process that had it is gone",
         )),
+    }
+}
+
+/// Whether a forked child that has closed its files may make itself the owner in the place of `owner`. While that
+/// lives nobody takes the lock; of a dead owner's lock, which no file of ours keeps any longer, others may have
+/// the proof already.
+pub(crate) fn can_hand_over(owner: &Owner) -> io::Result<()> {
+    match owner.liveness() {
+        Liveness::Dead => Err(io::ErrorKind::NotFound.into()),
+        Liveness::Alive | Liveness::Unknown => Ok(()),
     }
 }
 

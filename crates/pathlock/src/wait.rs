@@ -86,6 +86,8 @@ impl Wait<'_> {
         let mut all = sources.to_vec();
         all.extend(self.cancel.map(CancelToken::source));
         let ends = Instant::now() + most;
+        // A handler that has run just before a call of the kernel interrupts none.
+        self.check_interrupted()?;
         loop {
             self.check_cancelled()?;
             let left = self.deadline.cap(ends.saturating_duration_since(Instant::now()));
@@ -95,14 +97,20 @@ impl Wait<'_> {
                     return Ok(Slept::Ready(which));
                 }
                 Woken::TimedOut if self.deadline.has_passed() => return Ok(Slept::TimedOut),
-                Woken::TimedOut => return Ok(Slept::Recheck),
-                Woken::Interrupted => {
-                    if self.on_interrupt.is_some_and(|ask| ask().is_break()) {
-                        return Err(Obstacle::new(FailureReason::Interrupted, "a signal has ended the wait"));
-                    }
+                Woken::TimedOut => {
+                    self.check_interrupted()?;
+                    return Ok(Slept::Recheck);
                 }
+                Woken::Interrupted => self.check_interrupted()?,
             }
         }
+    }
+
+    fn check_interrupted(&self) -> Result<(), Obstacle> {
+        if self.on_interrupt.is_some_and(|ask| ask().is_break()) {
+            return Err(Obstacle::new(FailureReason::Interrupted, "a signal has ended the wait"));
+        }
+        Ok(())
     }
 
     fn check_cancelled(&self) -> Result<(), Obstacle> {

@@ -165,6 +165,31 @@ impl<S: Scheme> Lock<S> {
     /// Calls `asked` in the waiting thread when a signal handler has run during a wait: on
     /// `Break` the wait ends with [`Interrupted`](crate::FailureReason::Interrupted). Without it, waits go
     /// on. The library itself installs no handler.
+    ///
+    /// It is asked when the wait begins, too, and every few seconds, because a handler that runs just before
+    /// the thread sleeps wakes nobody. So let it look at what the handler has set.
+    ///
+    /// ```
+    /// use pathlock::{FailureReason, LockError, LockFile};
+    /// use std::ops::ControlFlow;
+    /// use std::sync::atomic::{AtomicBool, Ordering};
+    ///
+    /// static STOP: AtomicBool = AtomicBool::new(false); // set by a signal handler
+    ///
+    /// let dir = tempfile::tempdir()?;
+    /// let lock = LockFile::new(dir.path().join("job")).on_interrupt(|| {
+    ///     if STOP.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    /// });
+    /// # let held = lock.acquire()?;
+    /// # STOP.store(true, Ordering::Relaxed);
+    /// # std::thread::spawn(move || {
+    /// match lock.acquire() {
+    ///     Err(LockError::LockFailed(failure)) if failure.reason() == FailureReason::Interrupted => {}
+    ///     other => panic!("{other:?}"),
+    /// }
+    /// # }).join().unwrap();
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn on_interrupt(mut self, asked: impl Fn() -> ControlFlow<()> + Send + Sync + 'static) -> Lock<S> {
         self.options.on_interrupt = Some(Arc::new(asked));

@@ -74,13 +74,20 @@ fn a_timeout_is_kept_behind_other_waiters_too() {
 /// The role `wait and say how it ends`: arguments scheme, path, what is answered to a signal, timeout in ms.
 pub(crate) fn wait_and_say_how_it_ends(args: &[&str]) {
     let told = Arc::new(AtomicBool::new(false));
-    signal_hook::flag::register(signal_hook::consts::SIGUSR1, told).expect("a handler can be installed");
+    signal_hook::flag::register(signal_hook::consts::SIGUSR1, Arc::clone(&told))
+        .expect("a handler can be installed");
     let mut lock = lock_of(args[0], args[1]).on_wait(|_| say(format!("waits {}", tid())));
     lock = match args[2] {
-        "break" => lock.on_interrupt(|| ControlFlow::Break(())),
+        "break" | "break before" => lock.on_interrupt(move || match told.load(Ordering::Relaxed) {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
+        }),
         "continue" => lock.on_interrupt(|| ControlFlow::Continue(())),
         _ => lock,
     };
+    if args[2] == "break before" {
+        signal_hook::low_level::raise(signal_hook::consts::SIGUSR1).expect("a signal can be raised");
+    }
     let timeout = Duration::from_millis(args[3].parse().expect("a number"));
     let began = Instant::now();
     let result = lock.acquire_within(timeout);
@@ -136,6 +143,19 @@ fn a_signal_ends_a_wait_when_the_caller_says_so() {
         waiter.end();
         holder.end();
         drop(place.lock().try_acquire().expect("nobody is left"));
+    }
+}
+
+#[test]
+fn a_signal_just_before_a_wait_ends_it() {
+    for place in everywhere() {
+        let holder = place.holder();
+        let args = [&place.args()[..], &["break before".into(), "3600000".into()]].concat();
+        let mut waiter = Child::start("wait and say how it ends", args);
+        let line = std::iter::repeat_with(|| waiter.line()).find(|line| !line.starts_with("waits"));
+        assert_eq!(line.as_deref(), Some("interrupted"), "{place}: no call of the kernel was interrupted");
+        waiter.end();
+        holder.end();
     }
 }
 

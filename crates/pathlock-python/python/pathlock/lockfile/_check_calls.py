@@ -6,11 +6,13 @@ import ast
 from collections.abc import Iterator
 
 from ._check_files import Finding, locks_made
-from ._check_names import EXCEPTIONS, Lock, Program, of_lockfile
+from ._check_names import Lock, Program, of_lockfile
 from ._check_scopes import Scope
 
 _THREADS = ("Thread", "Thread()", "current_thread()", "currentThread()", "main_thread()")
+_NOT_ACQUIRED = {"LockTimeout", "AlreadyLocked", "LockError", "Error"}
 _BREAKS = {"break_lock", "remove_existing_pidfile"}
+_ALL_FAILURES = {"Exception", "BaseException", "Error", "LockError", "LockFailed"}
 _ERRORS_OF_THE_SYSTEM = {"OSError", "IOError", "EnvironmentError", "PermissionError", "FileNotFoundError", "FileExistsError"}
 
 
@@ -81,7 +83,7 @@ def break_after_timeout(program: Program) -> Iterator[Finding]:
     for node in program.nodes:
         if not isinstance(node, ast.ExceptHandler):
             continue
-        if any(of_lockfile(program.dotted(caught)) in EXCEPTIONS for caught in _caught(node)):
+        if any(of_lockfile(program.dotted(caught)) in _NOT_ACQUIRED for caught in _caught(node)):
             for inner in (inner for statement in node.body for inner in program.within(statement)):
                 if _breaks(program, inner):
                     yield inner, (
@@ -97,7 +99,7 @@ def os_error(program: Program) -> Iterator[Finding]:
             continue
         caught = [(handler, program.dotted(one)) for handler in node.handlers for one in _caught(handler)]
         names = {name for _, name in caught} | {of_lockfile(name) for _, name in caught}
-        if names & {"Exception", "BaseException", "Error", "LockError", "LockFailed"} or any(
+        if names & _ALL_FAILURES or any(
             handler.type is None for handler in node.handlers
         ):
             continue

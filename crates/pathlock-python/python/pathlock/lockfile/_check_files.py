@@ -192,7 +192,7 @@ def relative_pid_file(program: Program) -> Iterator[Finding]:
                 if posixpath.isabs(text) or ntpath.isabs(text):
                     continue
                 yield lock.source, (
-                    "after chdir() lockfile looks for the pid file in the new directory, and pathlock where it was made; "
+                    "after chdir() lockfile looks for the pid file in the new directory, and pathlock in the old one; "
                     "give an absolute path"
                 )
 

@@ -85,7 +85,7 @@ def nested_objects(program: Program) -> Iterator[Finding]:
                     inner = lock
             if held is None or inner is None or inner.source is hold.lock.source or inner.kind != hold.lock.kind:
                 continue
-            if name_of(program, inner.path) == held:
+            if inner.kind not in ("pid", "base") and name_of(program, inner.path) == held:
                 yield node, (
                     "lockfile gives the lock to a second object of the same thread, and pathlock raises LockFailed; "
                     "hold it once"
@@ -121,7 +121,8 @@ def not_released(program: Program) -> Iterator[Finding]:
                         "nothing keeps this object, and with it goes the lock, which lockfile leaves held; "
                         "keep the object, and release it"
                     )
-    for scope in [program.module, *(program.opened(node) for node in program.nodes if isinstance(node, ast.FunctionDef))]:
+    functions = [node for node in program.nodes if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    for scope in [program.module, *map(program.opened, functions)]:
         for name, bound in scope.bindings.items():
             match bound:
                 case [(ast.Call() as made, _)] if isinstance(program.parent(made), ast.Assign | ast.AnnAssign):

@@ -167,6 +167,7 @@ impl<F: Form> Hold for BatonHold<F> {
             place.write(self.form, &text)?;
             self.form.renamed(place, &owner);
         } else {
+            recover::can_hand_over(&self.owner)?;
             let Ok(super::Found::Place(place)) = self.form.open(self.site.lock_file()) else {
                 return Err(io::ErrorKind::NotFound.into());
             };

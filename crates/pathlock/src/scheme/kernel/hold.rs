@@ -128,6 +128,10 @@ impl<K: KernelLock> Hold for KernelHold<K> {
 
     fn adopt(&mut self, owner: Owner) -> io::Result<()> {
         let owner = Owner { kernel: true, ..owner };
+        let target = self.target()?;
+        if !sys::is_still(&target.file, target.id) {
+            recover::can_hand_over(&self.owner)?;
+        }
         let result = self.with_target(|target| {
             self.check(target)?;
             if self.recorded {

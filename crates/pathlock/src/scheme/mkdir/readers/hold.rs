@@ -119,6 +119,10 @@ impl Hold for ReaderHold {
 
     fn adopt(&mut self, owner: Owner) -> io::Result<()> {
         let owner = Owner { kernel: true, ..owner };
+        let (place, _) = self.place.as_ref().ok_or(io::ErrorKind::NotFound)?;
+        if !sys::is_still(&place.inode, place.id) {
+            recover::can_hand_over(&self.owner)?;
+        }
         let adopted = self.with_place(|place| {
             self.check(place)?;
             let file = self.own_record(place)?;
