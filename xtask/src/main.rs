@@ -17,6 +17,7 @@ mod test;
 mod test_dirs;
 mod tools;
 mod verify;
+mod wheel;
 mod workspace;
 
 use std::process::ExitCode;
@@ -32,6 +33,8 @@ usage: cargo xtask CHORE [OPTIONS]
 
   test [-- ARGS]     set up what the tests need, then run every test: unit, integration and doc tests
                      ARGS go to `cargo test`, as in `cargo xtask test -- -p pathlock --test schemes`
+  python [-- ARGS]   the part of it that is Python's: build the wheel, install it into a fresh environment, run
+                     its tests; ARGS go to pytest, as in `cargo xtask python -- test_lock.py -k reader`
   verify             the long run: many processes, killed at random, must never hold a lock together
     --seconds N        how long each scheme runs in each directory (60)
     --schemes A,B      which schemes (link,symlink,mkdir,pid,flock,ofd)
@@ -63,6 +66,7 @@ fn run(mut args: Args) -> Result<()> {
     let workspace = Workspace::find()?;
     match args.next().as_deref() {
         Some("test") => test::run(&workspace, args),
+        Some("python") => wheel::run(&workspace, args),
         Some("verify") => verify::run(&workspace, args),
         Some("lint") => args.finish().and_then(|()| lint::run(&workspace)),
         Some("targets") => targets::run(&workspace, args),

@@ -15,12 +15,19 @@ use crate::workspace::Workspace;
 const PACKAGES: &[&str] = &["lockfile==0.12.2", "fasteners==0.20"];
 const IMPORTS: &str = "import lockfile, fasteners";
 
+pub(crate) const PIP_INSTALL: [&str; 6] =
+    ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"];
+
+/// The `python` of the environment in `dir`.
+pub(crate) fn of_environment(dir: &Path) -> PathBuf {
+    if cfg!(windows) { dir.join("Scripts").join("python.exe") } else { dir.join("bin").join("python") }
+}
+
 /// The path of a `python` that can import the packages.
 pub(crate) fn ensure(workspace: &Workspace) -> Result<PathBuf> {
     let dir = workspace.target().join("test-tools").join("python");
     let marker = dir.join("complete");
-    let python =
-        if cfg!(windows) { dir.join("Scripts").join("python.exe") } else { dir.join("bin").join("python") };
+    let python = of_environment(&dir);
     let wanted = PACKAGES.join("\n");
     // The interpreter under the environment may be gone although the marker is there.
     if fs::read_to_string(&marker).is_ok_and(|made_for| made_for == wanted) && imports(&python) {
@@ -28,8 +35,7 @@ pub(crate) fn ensure(workspace: &Workspace) -> Result<PathBuf> {
     }
     remove(&dir)?;
     program::run(Command::new("python3").args(["-m", "venv"]).arg(&dir))?;
-    let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"];
-    program::run(Command::new(&python).args(pip).args(PACKAGES))?;
+    program::run(Command::new(&python).args(PIP_INSTALL).args(PACKAGES))?;
     if !imports(&python) {
         let python = python.display();
         return Err(Failure::new(format!(
@@ -44,8 +50,9 @@ fn imports(python: &Path) -> bool {
     program::succeeds(Command::new(python).args(["-c", IMPORTS]))
 }
 
-#[expect(clippy::disallowed_methods, reason = "the directory is this module's own, below target/")]
-fn remove(dir: &Path) -> Result<()> {
+/// Removes a directory of the chores' own, below `target/`, if it is there.
+#[expect(clippy::disallowed_methods, reason = "the directory is the caller's own, below target/")]
+pub(crate) fn remove(dir: &Path) -> Result<()> {
     match fs::remove_dir_all(dir) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             Err(Failure::new(format!("`{}` can't be removed: {error}; remove it by hand", dir.display())))

@@ -9,8 +9,8 @@ use std::process::Command;
 
 use crate::args::Args;
 use crate::failure::{Failure, Result};
-use crate::program;
 use crate::workspace::Workspace;
+use crate::{program, wheel};
 
 const TARGETS: &[&str] = &["x86_64-pc-windows-gnu", "aarch64-apple-darwin", "x86_64-unknown-freebsd"];
 
@@ -43,6 +43,10 @@ pub(crate) fn run(workspace: &Workspace, mut args: Args) -> Result<()> {
             format!("checked: {target}")
         };
         report += &format!("{outcome}\n");
+    }
+    match wheel::check_free_threaded(workspace) {
+        Ok(()) => report += "checked: the Python module for free-threaded Python\n",
+        Err(failure) => faults.push(failure.to_string()),
     }
     print!("\n{report}");
     if faults.is_empty() { Ok(()) } else { Err(Failure::new(faults.join("\n  "))) }

@@ -8,7 +8,7 @@ use crate::args::Args;
 use crate::failure::{Failure, Result};
 use crate::test_dirs::TestDirs;
 use crate::workspace::Workspace;
-use crate::{program, python, tools};
+use crate::{program, python, tools, wheel};
 
 pub(crate) fn run(workspace: &Workspace, args: Args) -> Result<()> {
     let args = args.passed_on()?;
@@ -26,23 +26,33 @@ pub(crate) fn run(workspace: &Workspace, args: Args) -> Result<()> {
     cargo_test.args(["test", "--no-fail-fast"]);
     // Named packages would count for nothing next to `--workspace`.
     let mut for_cargo = args.iter().take_while(|arg| *arg != "--");
-    if !for_cargo.any(|arg| arg.starts_with("-p") || arg.starts_with("--package")) {
+    let all = !for_cargo.any(|arg| arg.starts_with("-p") || arg.starts_with("--package"));
+    if all {
         cargo_test.arg("--workspace");
     }
     cargo_test.args(&args).env("PATHLOCK_TEST_PYTHON", &python).env("PATHLOCK_TEST_DIRS", dirs.joined()?);
     let (counts, outcome) = run_and_count(&mut cargo_test)?;
+    let tested = Instant::now();
+    // Arguments choose among the tests of Rust.
+    let pythons = if args.is_empty() { wheel::test(workspace, &dirs, &[]) } else { Ok(()) };
 
     println!("\nsummary");
-    println!("  tests:       {} passed, {} failed, {} ignored", counts.passed, counts.failed, counts.ignored);
+    println!("  Rust:        {} passed, {} failed, {} ignored", counts.passed, counts.failed, counts.ignored);
+    println!("  Python:      {}", if args.is_empty() { verdict(&pythons) } else { "not run" });
     println!("  directories: {}", dirs.described());
     println!(
-        "  time:        {} (set-up {}, build {}, tests {})",
+        "  time:        {} (set-up {}, build {}, tests {}, Python {})",
         seconds(began.elapsed()),
         seconds(set_up - began),
         seconds(built - set_up),
-        seconds(built.elapsed())
+        seconds(tested - built),
+        seconds(tested.elapsed())
     );
-    outcome
+    outcome.and(pythons)
+}
+
+fn verdict(outcome: &Result<()>) -> &'static str {
+    if outcome.is_ok() { "passed" } else { "failed" }
 }
 
 fn seconds(duration: Duration) -> String {

@@ -3,7 +3,6 @@
 import contextlib
 import os
 import threading
-from types import SimpleNamespace
 
 from scenario import (
     PATIENCE,
@@ -230,7 +229,6 @@ def test_b51_owners_whose_names_read_the_same_are_two(place):
         def prepare():
             os.getpid = lambda: pid
             threading.get_ident = lambda: thread
-            threading.current_thread = lambda: SimpleNamespace(ident=thread)
 
         return prepare
 

@@ -135,7 +135,7 @@ def _tests_a_pid(program: Program, call: ast.Call) -> bool:
         return False
     function = program.value(call.func)
     if isinstance(function, Scope) and isinstance(function.node, ast.FunctionDef | ast.AsyncFunctionDef):
-        inside = (node for node in program.within(function.node) if isinstance(node, ast.Call) and node.args)
+        inside = (node for node in program.within(function.node, functions=True) if isinstance(node, ast.Call) and node.args)
         return any(isinstance(node.args[0], ast.Name) and _is_test(program, node) for node in inside)
     return _is_test(program, call)
 

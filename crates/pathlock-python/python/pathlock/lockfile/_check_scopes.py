@@ -118,12 +118,12 @@ class Text:
         return scope
 
     def within(self, node: ast.AST, *, functions: bool = False) -> Iterator[ast.AST]:
-        """`node` and what is in it, in the order of the text. What is in functions that it defines, only if asked."""
+        """`node` and what is in it, in the order of the text. What is in functions is not run with it: only if asked."""
         stack = [node]
         while stack:
             top = stack.pop()
             yield top
-            if functions or top is node or not isinstance(top, Function | ast.ClassDef):
+            if functions or not isinstance(top, Function):
                 stack.extend(reversed(list(ast.iter_child_nodes(top))))
 
     def _bind(self, node: ast.AST, scope: Scope, inner: Scope) -> None:
