@@ -1,30 +1,28 @@
 """Scenarios: what a program sees of its locks, with lockfile 0.12.2 and with pathlock in its place.
 
-`@scenario` makes a test of a function that is played in a process of its own, for each backend that it names: once with the
-real lockfile, where it must end as `bites` says (or the test would prove nothing), and once after
-`pathlock.install_as_lockfile()`, where it must come to its end. It is given a `Place`: a directory, and the class to lock with.
+`@scenario` makes a test of a function that is played in a process of its own, for each backend that it names: once with
+the real lockfile, where it must end as `bites` says (or the test would prove nothing), and once after
+`pathlock.install_as_lockfile()`, where it must come to its end. It is given a `Place`: a directory, and the class to
+lock with.
 
-Interference is real, for one of the two libraries makes its system calls outside of Python: a `Child` can have its calls held,
-so that its parent looks and acts in the very moment before each of them, and decides whether it fails.
+Interference is real, for one of the two libraries makes its system calls outside of Python: a `Child` can have its
+calls held, so that its parent looks and acts in the moment before each of them, and decides whether it fails.
+
+There are hundreds of these processes: what few of them need is imported where it is used.
 """
 
 import contextlib
-import ctypes
 import fcntl
 import importlib
+import marshal
 import os
-import pickle
-import platform
-import re
 import select
 import signal
 import socket
 import struct
-import subprocess
 import sys
 import threading
 import time
-import traceback
 
 REAL, OURS = "lockfile-0.12.2", "pathlock"
 # Seconds. Nothing takes as long as these on a loaded machine: they tell what hangs from what is slow.
@@ -40,6 +38,8 @@ def scenario(*backends, bites=None, kept=None):
     def decorate(body):
         if _played is not None:
             return body
+        import re
+
         import pytest
 
         @pytest.mark.parametrize("library", [REAL, OURS])
@@ -61,6 +61,8 @@ def scenario(*backends, bites=None, kept=None):
 
 def _run(body, library, backend, directory):
     """How the scenario ends: the exception with its traceback, or nothing."""
+    import subprocess
+
     for name in ["work", "temporary"]:
         (directory / name).mkdir()
     verdict, log = directory / "verdict", directory / "log"
@@ -100,13 +102,19 @@ def play():
     try:
         getattr(importlib.import_module(module), name)(Place(backend, directory))
     except Exception as error:
-        failure = f"{type(error).__name__}: {error}\n{traceback.format_exc()}"
+        failure = f"{type(error).__name__}: {error}\n{_trace()}"
     for child in Child.alive[:]:
         child.kill()
     with open(verdict, "w") as file:
         file.write(failure)
     # A thread that still waits must not keep it.
     os._exit(0)
+
+
+def _trace():
+    import traceback
+
+    return traceback.format_exc()
 
 
 class Place:
@@ -231,13 +239,13 @@ class End:
         self.connection = connection
 
     def say(self, value):
-        self.connection.send(pickle.dumps(value))
+        self.connection.send(marshal.dumps(value))
 
     def hear(self):
         said = self.connection.recv(65536)
         if not said:
             os._exit(0)
-        return pickle.loads(said)
+        return marshal.loads(said)
 
     def hold_calls(self, *kinds):
         """From now on each system call of these kinds waits for the parent."""
@@ -262,7 +270,7 @@ class Child(End):
                 mine.close()
                 role(End(its))
             except BaseException:
-                its.send(pickle.dumps(Failure(traceback.format_exc())))
+                End(its).say({"failed": _trace()})
             finally:
                 os._exit(0)
         its.close()
@@ -273,8 +281,8 @@ class Child(End):
         while self.held_call():
             pass
         said = self._said.pop(0)
-        if isinstance(said, Failure):
-            raise said
+        if isinstance(said, dict):
+            raise Failure(said["failed"])
         return said
 
     def do(self, method, *arguments):
@@ -283,7 +291,7 @@ class Child(End):
         return self.hear()
 
     def held_call(self):
-        """The next call that is held, which goes on when the one after it is asked for; None once it has said something."""
+        """The next call that is held; it goes on when the one after it is asked for. None once something is said."""
         self._go_on()
         while not self._said:
             sources = [source for source in (self.connection, self._listener) if source is not None]
@@ -295,7 +303,7 @@ class Child(End):
                 if listeners:
                     self._listener = listeners[0]
                 else:
-                    self._said.append(pickle.loads(said) if said else Failure("the child has ended"))
+                    self._said.append(marshal.loads(said) if said else {"failed": "the child has ended"})
                 continue
             self._call = Call.receive(self._listener)
             if self._call.is_meant():
@@ -366,11 +374,13 @@ CALLS = {
         "create": {56: (1,)},
         "write": {64: (), 66: (), 68: ()},
     },
-}.get(platform.machine(), {})
+}.get(os.uname().machine, {})
 
 
 def _listen(numbers):
     """Holds these calls of this process, by seccomp(2); returns the descriptor that tells of them."""
+    import ctypes
+
     load, jump_if_equal, answer = 0x20, 0x15, 0x06
     allow, notify = 0x7FFF0000, 0x7FC00000
     steps = [(load, 0, 0, 0)]
@@ -405,7 +415,7 @@ class Call:
         return cls(listener, notification)
 
     def is_meant(self):
-        """Whether a call that opens a file would make it."""
+        """Of calls that open a file, only those that may make it are."""
         return self._number not in CALLS["create"] or bool(self._arguments[self._paths[0] + 1] & os.O_CREAT)
 
     def paths(self):

@@ -114,7 +114,7 @@ impl Hold for SqliteHold {
         let (ticket, owner, recovers) = (self.ticket, self.owner.clone(), self.recovers);
         let released = self.change(|rows, name, site| {
             let holder = match rows.holder(ticket)? {
-                Some(holder) if holder.entry.owner == owner => holder,
+                Some(holder) if holder.entry.owner.is_same(&owner) => holder,
                 // A forked child has adopted it, or somebody has broken the lock.
                 Some(other) => return Ok(Err(Lost::Taken(Some(other.entry.owner)))),
                 None => {
@@ -132,13 +132,13 @@ impl Hold for SqliteHold {
     fn is_valid(&self) -> bool {
         let Ok(Some(mut database)) = self.scheme.existing(&self.site) else { return false };
         let holder = database.read(|rows| rows.holder(self.ticket));
-        holder.is_ok_and(|holder| holder.is_some_and(|holder| holder.entry.owner == self.owner))
+        holder.is_ok_and(|holder| holder.is_some_and(|holder| holder.entry.owner.is_same(&self.owner)))
     }
 
     fn adopt(&mut self, owner: Owner) -> io::Result<()> {
         let (ticket, old) = (self.ticket, self.owner.clone());
         let adopted = self.change(|rows, _, _| match rows.holder(ticket)? {
-            Some(holder) if holder.entry.owner == old => rows.rename(ticket, &owner).map(|()| true),
+            Some(holder) if holder.entry.owner.is_same(&old) => rows.rename(ticket, &owner).map(|()| true),
             _ => Ok(false),
         });
         match adopted {

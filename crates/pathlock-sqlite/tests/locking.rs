@@ -287,6 +287,15 @@ fn another_boot_begins_with_greater_tokens_and_its_dead_hold_nothing() {
 }
 
 #[test]
+fn a_command_that_is_too_long_for_its_record_keeps_nobody_from_its_lock() {
+    for place in everywhere() {
+        let guard = lock(&place).command("word ".repeat(300)).acquire().expect("it is free");
+        assert!(guard.is_valid(), "{place}: what was cut is not what counts");
+        guard.release().expect("it is ours");
+    }
+}
+
+#[test]
 fn a_break_removes_whom_it_has_seen_and_a_stale_lock_stays_if_told_so() {
     for place in everywhere() {
         let seen = {

@@ -135,8 +135,10 @@ impl Owner {
         }
     }
 
-    /// Whether this is the same acquisition by the same process.
-    pub(crate) fn is_same(&self, other: &Owner) -> bool {
+    /// Whether this is the same acquisition by the same process: what to compare a record with that was read
+    /// back, in which long texts are cut.
+    #[must_use]
+    pub fn is_same(&self, other: &Owner) -> bool {
         (self.pid, self.serial) == (other.pid, other.serial)
     }
 

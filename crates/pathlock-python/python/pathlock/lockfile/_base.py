@@ -44,7 +44,7 @@ class _SharedBase:
         self.release()
 
     def __repr__(self) -> str:
-        return f"<{self.__class__.__name__}: {self.path!r}>"
+        return f"<{self.__class__.__name__}: {getattr(self, 'path', None)!r}>"
 
 
 class LockBase(_SharedBase):
@@ -84,7 +84,9 @@ class LockBase(_SharedBase):
         raise NotImplementedError("implement in subclass")
 
     def __repr__(self) -> str:
-        return f"<{self.__class__.__name__}: {self.unique_name!r} -- {self.path!r}>"
+        # One whose `__init__` never ran, as in a test with mocks, can be shown, too.
+        unique_name, path = getattr(self, "unique_name", None), getattr(self, "path", None)
+        return f"<{self.__class__.__name__}: {unique_name!r} -- {path!r}>"
 
 
 class SchemeLock(LockBase):

@@ -2,10 +2,31 @@
 
 from __future__ import annotations
 
-from . import AlreadyLocked, LockBase, LockFailed, LockTimeout, NotLocked, NotMyLock
+from . import (
+    AlreadyLocked,
+    Error,
+    LockBase,
+    LockError,
+    LockFailed,
+    LockTimeout,
+    NotLocked,
+    NotMyLock,
+    UnlockError,
+)
 from ._base import SchemeLock
 
-__all__ = ["AlreadyLocked", "LinkLockFile", "LockBase", "LockFailed", "LockTimeout", "NotLocked", "NotMyLock"]
+__all__ = [
+    "AlreadyLocked",
+    "Error",
+    "LinkLockFile",
+    "LockBase",
+    "LockError",
+    "LockFailed",
+    "LockTimeout",
+    "NotLocked",
+    "NotMyLock",
+    "UnlockError",
+]
 
 
 class LinkLockFile(SchemeLock):

@@ -12,17 +12,31 @@ import stat
 from typing import Any
 
 from .._pathlock import Lock
-from . import AlreadyLocked, LockBase, LockFailed, LockTimeout, NotLocked, NotMyLock, _holds
+from . import (
+    AlreadyLocked,
+    Error,
+    LockBase,
+    LockError,
+    LockFailed,
+    LockTimeout,
+    NotLocked,
+    NotMyLock,
+    UnlockError,
+    _holds,
+)
 from ._base import SchemeLock
 
 __all__ = [
     "AlreadyLocked",
+    "Error",
     "LockBase",
+    "LockError",
     "LockFailed",
     "LockTimeout",
     "NotLocked",
     "NotMyLock",
     "PIDLockFile",
+    "UnlockError",
     "read_pid_from_pidfile",
     "remove_existing_pidfile",
     "write_pid_to_pidfile",

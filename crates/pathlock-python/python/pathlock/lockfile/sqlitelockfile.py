@@ -6,13 +6,34 @@ import os
 from typing import TYPE_CHECKING
 
 from .._pathlock import Lock
-from . import AlreadyLocked, LockBase, LockFailed, LockTimeout, NotLocked, NotMyLock
+from . import (
+    AlreadyLocked,
+    Error,
+    LockBase,
+    LockError,
+    LockFailed,
+    LockTimeout,
+    NotLocked,
+    NotMyLock,
+    UnlockError,
+)
 from ._base import SchemeLock
 
 if TYPE_CHECKING:
     import sqlite3
 
-__all__ = ["AlreadyLocked", "LockBase", "LockFailed", "LockTimeout", "NotLocked", "NotMyLock", "SQLiteLockFile"]
+__all__ = [
+    "AlreadyLocked",
+    "Error",
+    "LockBase",
+    "LockError",
+    "LockFailed",
+    "LockTimeout",
+    "NotLocked",
+    "NotMyLock",
+    "SQLiteLockFile",
+    "UnlockError",
+]
 
 
 class SQLiteLockFile(SchemeLock):

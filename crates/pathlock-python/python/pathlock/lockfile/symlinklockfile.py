@@ -4,10 +4,31 @@ from __future__ import annotations
 
 import os
 
-from . import AlreadyLocked, LockBase, LockFailed, LockTimeout, NotLocked, NotMyLock
+from . import (
+    AlreadyLocked,
+    Error,
+    LockBase,
+    LockError,
+    LockFailed,
+    LockTimeout,
+    NotLocked,
+    NotMyLock,
+    UnlockError,
+)
 from ._base import SchemeLock
 
-__all__ = ["AlreadyLocked", "SymlinkLockFile", "LockBase", "LockFailed", "LockTimeout", "NotLocked", "NotMyLock"]
+__all__ = [
+    "AlreadyLocked",
+    "Error",
+    "LockBase",
+    "LockError",
+    "LockFailed",
+    "LockTimeout",
+    "NotLocked",
+    "NotMyLock",
+    "SymlinkLockFile",
+    "UnlockError",
+]
 
 
 class SymlinkLockFile(SchemeLock):
