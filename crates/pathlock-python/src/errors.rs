@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyDict;
 
-use crate::info;
+use crate::info::{self, Look};
 
 fn raise(
     py: Python<'_>,
@@ -45,6 +45,9 @@ pub(crate) fn lock_error(py: Python<'_>, error: &LockError) -> PyErr {
         }
         if let Some(reason) = reason {
             fields.set_item("reason", word(reason))?;
+        }
+        if let LockError::LockTimeout(busy) | LockError::AlreadyLocked(busy) = error {
+            fields.set_item("_seen", Bound::new(py, Look(busy.status().clone()))?)?;
         }
         about(fields, error.owner(), error.io_error())
     })

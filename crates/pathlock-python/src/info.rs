@@ -2,7 +2,7 @@
 
 use std::time::UNIX_EPOCH;
 
-use pathlock::{AnyLockFile, Liveness, LockError, Owner, State};
+use pathlock::{AnyLockFile, Liveness, LockError, Owner, State, Status};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyDict;
@@ -39,6 +39,19 @@ pub(crate) fn owner<'py>(py: Python<'py>, owner: &Owner) -> PyResult<Bound<'py, 
     };
     fields.set_item("alive", alive)?;
     class(py, &OWNER, "_owner")?.call((), Some(&fields))
+}
+
+/// What a look at a lock has shown, for whoever then breaks that lock and no other.
+#[pyclass(module = "pathlock._pathlock", frozen)]
+pub(crate) struct Look(pub(crate) Status);
+
+#[pymethods]
+impl Look {
+    /// Whether the lock is held, or may be.
+    #[getter]
+    fn locked(&self) -> bool {
+        self.0.is_locked()
+    }
 }
 
 /// A `pathlock.Status`.

@@ -28,6 +28,8 @@ mod _pathlock {
     #[pymodule_export]
     use super::held::{has_forked, release_all};
     #[pymodule_export]
+    use super::info::Look;
+    #[pymodule_export]
     use super::lock::{Lock, acquire_all};
 
     use pyo3::prelude::*;

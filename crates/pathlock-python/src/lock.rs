@@ -13,7 +13,7 @@ use crate::errors;
 use crate::future::Pending;
 use crate::guard::Guard;
 use crate::held::{self, Held};
-use crate::info;
+use crate::info::{self, Look};
 use crate::options::{AnyPath, MaybeSeconds, Options, Seconds};
 use crate::waiting::{self, Ear};
 
@@ -207,6 +207,17 @@ impl Lock {
     /// Removes the lock, whoever holds it. Returns whether there was one.
     fn break_lock(&self, py: Python<'_>) -> PyResult<bool> {
         py.detach(|| self.handle.break_lock()).map_err(|error| errors::lock_error(py, &error))
+    }
+
+    /// Looks at the lock, for `_break_if`.
+    fn _look(&self, py: Python<'_>) -> PyResult<Look> {
+        let status = py.detach(|| self.handle.status());
+        status.map(Look).map_err(|error| errors::lock_error(py, &error))
+    }
+
+    /// Removes the lock if it still is the one that was looked at. Returns whether it did.
+    fn _break_if(&self, py: Python<'_>, look: &Look) -> PyResult<bool> {
+        py.detach(|| self.handle.break_if(&look.0)).map_err(|error| errors::lock_error(py, &error))
     }
 
     /// Waits until the lock is free, and takes nothing.

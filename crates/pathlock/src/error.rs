@@ -80,6 +80,12 @@ impl Contention {
         self.status.owner()
     }
 
+    /// What the last look at the lock has shown: to [break](crate::Lock::break_if) this lock, and no other.
+    #[must_use]
+    pub fn status(&self) -> &Status {
+        &self.status
+    }
+
     /// How long was waited.
     #[must_use]
     pub fn waited(&self) -> Duration {

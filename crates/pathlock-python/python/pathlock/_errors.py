@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ._info import Owner
+    from ._pathlock import Look
 
 
 class Error(Exception):
@@ -33,9 +34,16 @@ class Error(Exception):
     reason: str | None = None
     """Of `LockFailed`: "os", "cancelled", "interrupted", "would-deadlock", "unsupported", "not-a-lock-file" or "bad-path"."""
 
+    _seen: Look | None = None
+
     def __init__(self, *args: Any, **known: Any) -> None:
         super().__init__(*args)
         self.__dict__.update(known)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # What was seen means nothing elsewhere.
+        known = {name: value for name, value in self.__dict__.items() if name != "_seen"}
+        return type(self), self.args, known
 
 
 class LockError(Error):

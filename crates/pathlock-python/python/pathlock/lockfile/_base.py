@@ -6,8 +6,8 @@ import os
 import threading
 from typing import Any
 
-from .._errors import LockError, NotLocked, NotMyLock
-from .._pathlock import Lock
+from .._errors import AlreadyLocked, LockError, LockTimeout, NotLocked, NotMyLock
+from .._pathlock import Guard, Lock, Look
 from . import _holds
 
 
@@ -96,6 +96,7 @@ class SchemeLock(LockBase):
     """
 
     _scheme: str
+    _seen: Look | None = None
 
     def _place(self) -> str:
         """What names the lock among those that this process holds."""
@@ -134,8 +135,15 @@ class SchemeLock(LockBase):
                 return
             if not hold.guard.inherited and not hold.guard.valid:
                 _holds.give_up(place, hold)
-        guard = self._native().acquire(None if timeout is None else +timeout)
-        _holds.add(place, _holds.Hold(guard, self.unique_name, self))
+        _holds.add(place, _holds.Hold(self._take(timeout), self.unique_name, self))
+
+    def _take(self, timeout: float | None) -> Guard:
+        try:
+            # A bool will do as a number, as it always did.
+            return self._native().acquire(None if timeout is None else +timeout)
+        except (AlreadyLocked, LockTimeout) as error:
+            self._seen = error._seen
+            raise
 
     def release(self) -> None:
         place = self._place()
@@ -154,18 +162,30 @@ class SchemeLock(LockBase):
         return NotMyLock(message, path=self.path, lock_file=self.lock_file, owner=owner)
 
     def is_locked(self) -> bool:
+        native = self._native()
         try:
-            return self._native().is_locked()
+            look = native._look()
         except LockError:
             # What can't be looked at is locked if it is there.
-            return os.path.lexists(self._native().lock_file)
+            return os.path.lexists(native.lock_file)
+        self._seen = look if look.locked else None
+        return look.locked
 
     def i_am_locking(self) -> bool:
         hold = self._hold()
         return hold is not None and hold.can_be_let_go() and hold.guard.valid
 
     def break_lock(self) -> None:
-        self._native().break_lock()
+        """Removes the lock, whoever holds it.
+
+        If this object has seen it held, by `is_locked` or because it could not acquire it, just that lock is removed:
+        of two that time out and break, the second does not break what the first has acquired meanwhile.
+        """
+        seen, self._seen = self._seen, None
+        if seen is None:
+            self._native().break_lock()
+        else:
+            self._native()._break_if(seen)
 
     def adopt(self) -> None:
         """In a forked child, while its parent lives: makes the child the owner. For daemons.

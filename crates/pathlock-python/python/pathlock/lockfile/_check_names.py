@@ -114,9 +114,7 @@ class Program(Text):
         self._known: dict[ast.AST, Value | None] = {}
 
     def value(self, expression: ast.AST) -> Value | None:
-        if expression not in self._known:
-            self._known[expression] = self._value(expression, self.scope(expression), 0)
-        return self._known[expression]
+        return self._value(expression, self.scope(expression), 0)
 
     def lock(self, expression: ast.AST) -> Lock | None:
         value = self.value(expression)
@@ -157,8 +155,13 @@ class Program(Text):
         return expression
 
     def _value(self, expression: ast.AST, scope: Scope, depth: int) -> Value | None:
-        if depth > _DEPTH:
-            return None
+        if expression not in self._known:
+            self._known[expression] = None  # What stands for itself stands for nothing.
+            if depth < _DEPTH:
+                self._known[expression] = self._worked_out(expression, scope, depth)
+        return self._known[expression]
+
+    def _worked_out(self, expression: ast.AST, scope: Scope, depth: int) -> Value | None:
         match expression:
             case ast.Name(id=name):
                 found = scope.finds(name)

@@ -88,10 +88,9 @@ class Text:
             if isinstance(node, Block) and node is not tree:
                 inner = self._opened[node] = Scope(node, scope)
             self._bind(node, scope, inner)
-            outside = _run_outside(node)
             children = list(ast.iter_child_nodes(node))
             self._parents.update((child, node) for child in children)
-            stack.extend((child, scope if child in outside else inner) for child in reversed(children))
+            stack.extend((child, _scope_of(child, node, scope, inner)) for child in reversed(children))
 
     def parent(self, node: ast.AST) -> ast.AST | None:
         return self._parents.get(node)
@@ -197,11 +196,13 @@ class Text:
                 self._assign(target.value, None, scope)
 
 
-def _run_outside(node: ast.AST) -> set[ast.AST]:
-    """The parts of a definition that are run where it stands, not when it is called."""
+def _scope_of(part: ast.AST, node: ast.AST, scope: Scope, inner: Scope) -> Scope:
+    """The scope in which a part of `node` is run: not all of a definition is run when what it defines is called."""
     match node:
         case ast.ClassDef():
-            return {*node.bases, *node.keywords, *node.decorator_list}
+            return inner if part in node.body else scope
         case ast.FunctionDef() | ast.AsyncFunctionDef():
-            return {*node.decorator_list, *([node.returns] if node.returns else [])}
-    return set()
+            return inner if part in node.body or part is node.args else scope
+        case ast.arguments() | ast.arg() if isinstance(part, ast.expr):
+            return scope.parent or scope
+    return inner

@@ -9,9 +9,10 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import threading
 from typing import Any
 
-from .._pathlock import Lock
+from .._pathlock import Lock, Look
 from . import (
     AlreadyLocked,
     Error,
@@ -94,10 +95,10 @@ class PIDLockFile(SchemeLock):
                     raise why from None
                 raise LockFailed(f"failed to create {self.path}", path=self.path, errno=error.errno) from error
             if timeout is not None and timeout > 0:
-                guard = self._native().acquire(+timeout)
-                _holds.add(place, _holds.Hold(guard, place, self))
+                _holds.add(place, _holds.Hold(self._take(timeout), place, self))
                 return
             if isinstance(why, AlreadyLocked):
+                self._seen = why._seen
                 raise why from None
             raise AlreadyLocked(f"{self.path} is already locked", path=self.path, errno=error.errno) from error
         hold = self._hold()
@@ -120,7 +121,20 @@ class PIDLockFile(SchemeLock):
         hold = self._hold()
         if hold is not None and not hold.guard.inherited and not hold.guard.valid:
             _holds.give_up(self._place(), hold)
-        remove_existing_pidfile(self._place())
+        _breaking.seen, self._seen = self._seen, None
+        try:
+            remove_existing_pidfile(self._place())
+        finally:
+            _breaking.seen = None
+
+
+class _Breaking(threading.local):
+    """Which lock this thread is to remove, where it has seen one: others may call the functions below, too."""
+
+    seen: Look | None = None
+
+
+_breaking = _Breaking()
 
 
 def read_pid_from_pidfile(pidfile_path: Any) -> int | None:
@@ -171,7 +185,11 @@ def remove_existing_pidfile(pidfile_path: Any) -> None:
         except NotLocked:
             pass  # It is gone, as was wanted.
         return
+    lock = Lock(place, scheme="pid")
     try:
-        Lock(place, scheme="pid").break_lock()
+        if _breaking.seen is None:
+            lock.break_lock()
+        else:
+            lock._break_if(_breaking.seen)
     except LockFailed as error:
         raise OSError(error.errno or errno.EINVAL, str(error), place) from error
