@@ -1,17 +1,17 @@
 """`Lock` and its guards, on every scheme: what holds, what releases, and what is seen of it."""
 
-import contextlib
 import datetime
 import os
-import stat
+import pathlib
 import sys
+import tempfile
 import threading
 
 import pytest
 
 import pathlock
 from children import PATIENCE
-from worlds import SLOTS, VANISHES, Other, Waiter, done_in_thread, each_scheme, files, held_elsewhere, one_of, refusal
+from worlds import SLOTS, VANISHES, Waiter, done_in_thread, each_scheme, files, held_elsewhere, one_of, refusal
 
 
 def try_elsewhere(path, scheme):
@@ -129,22 +129,12 @@ def test_a_wait_ends_with_the_release(scheme, timeout, tmp_path):
 
 
 def test_none_given_to_acquire_waits_for_ever_whatever_the_lock_was_made_with(tmp_path):
-    told = threading.Event()
     guard = pathlock.Lock(tmp_path / "job").acquire()
-    lock = pathlock.Lock(tmp_path / "job", timeout=0, on_wait=lambda event: (events.append(event), told.set()))
-    events = []
-
-    def acquire():
-        return lock.acquire(timeout=None)
-
-    from worlds import in_thread
-
-    outcome = in_thread(acquire)
-    assert told.wait(PATIENCE), "it waits, although the lock's own timeout is 0"
-    assert events[0].deadline_in is None, "it waits for ever"
+    waiter = Waiter(tmp_path / "job", timeout=0, acquire=lambda lock: lock.acquire(timeout=None))
+    assert waiter.events[0].deadline_in is None, "it waits for ever, although the lock's own timeout is 0"
     guard.release()
-    assert outcome.result(PATIENCE).valid, "and gets it"
-    lock.release()
+    assert waiter.guard().valid, "and gets it"
+    waiter.lock.release()
 
 
 @each_scheme
@@ -231,13 +221,12 @@ def test_a_guard_whose_block_ends_after_its_release_does_nothing(scheme, tmp_pat
         (lock.acquire, lambda guard: lock.release()),
         (lock.acquire, lambda guard: guard.release()),
     ]:
-        with contextlib.ExitStack() as stack:
-            release(stack.enter_context(entered()))
-            with Other(lock.path, scheme=scheme) as other:
-                other.ask("lock.acquire(timeout=0)")
-                stack.close()
-                assert other.ask("guard.valid if 'guard' in globals() else lock.acquired"), "the other's is left alone"
-                assert pathlock.status(lock.path, scheme=scheme).owner.pid == other.pid, "it is the other's still"
+        others = pathlock.Lock(lock.path, scheme=scheme)
+        with entered() as guard:
+            release(guard)
+            next_guard = done_in_thread(others.acquire)
+        assert next_guard.valid, "who has it by then keeps it"
+        others.release()
 
 
 @one_of(SLOTS)
@@ -300,17 +289,12 @@ def test_shared_memory_is_a_place_for_locks_too(scheme, shared_memory):
     lock = pathlock.Lock(shared_memory / "job", scheme=scheme)
     with lock:
         assert try_elsewhere(lock.path, scheme) is None, "it excludes"
-        waiter_is_told = Waiter(lock.path, scheme=scheme)
-    assert waiter_is_told.guard().valid, "a waiter gets it"
-    waiter_is_told.lock.release()
+        waiter = Waiter(lock.path, scheme=scheme)
+    assert waiter.guard().valid, "a waiter gets it"
+    waiter.lock.release()
 
 
 @pytest.fixture
-def shared_memory(tmp_path_factory):
-    import pathlib
-    import tempfile
-
-    if not stat.S_ISDIR(os.stat("/dev/shm").st_mode):
-        pytest.skip("there is no /dev/shm")
+def shared_memory():
     with tempfile.TemporaryDirectory(dir="/dev/shm") as directory:
         yield pathlib.Path(directory)

@@ -72,11 +72,11 @@ def done_in_thread(task, *arguments):
 class Waiter:
     """A thread that acquires a lock which is held, and keeps it until it is told otherwise."""
 
-    def __init__(self, path, **options):
+    def __init__(self, path, acquire=pathlock.Lock.acquire, **options):
         self.events = []
         self._begun = threading.Event()
         self.lock = pathlock.Lock(path, on_wait=self._told, **options)
-        self.outcome = in_thread(self.lock.acquire)
+        self.outcome = in_thread(acquire, self.lock)
         assert self._begun.wait(PATIENCE), "the wait begins"
 
     def _told(self, event):

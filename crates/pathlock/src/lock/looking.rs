@@ -86,10 +86,41 @@ impl<S: Scheme> Lock<S> {
     /// Removes the lock that `seen` described, if it is still that one: what another has acquired
     /// since stays. Returns whether it was removed.
     ///
+    /// `seen` is what [`status`](Self::status) has returned, or an attempt in vain
+    /// ([`Contention::status`](crate::Contention::status)); the latter knows the lock by its owner.
+    ///
     /// # Errors
     /// As [`break_lock`](Self::break_lock).
+    ///
+    /// ```
+    /// use pathlock::{LockError, LockFile};
+    ///
+    /// let dir = tempfile::tempdir()?;
+    /// let lock = LockFile::new(dir.path().join("job"));
+    /// let first = lock.try_acquire()?;
+    /// let Err(LockError::AlreadyLocked(busy)) = lock.try_acquire() else { panic!("it is held") };
+    ///
+    /// drop(first);
+    /// let second = lock.try_acquire()?;
+    /// assert!(!lock.break_if(busy.status())?, "what was seen is gone");
+    /// assert!(second.is_valid());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn break_if(&self, seen: &Status) -> Result<bool, LockError> {
         let site = self.site()?;
+        let now = if seen.seen == Seen::Nothing { self.known_by_owner(seen)? } else { None };
+        let seen = now.as_ref().unwrap_or(seen);
         self.scheme.remove(&site, seen).map_err(|obstacle| failed(&site, obstacle))
+    }
+
+    /// What the lock is now, if that is the one with the owner that `seen` has; `None` also where the scheme
+    /// itself knows its locks by their owners.
+    fn known_by_owner(&self, seen: &Status) -> Result<Option<Status>, LockError> {
+        let now = self.status()?;
+        let is_it = match (seen.owner(), now.owner()) {
+            (Some(then), Some(now)) => then.is_same(now),
+            (then, now) => then.is_none() && now.is_none(),
+        };
+        Ok(is_it.then_some(now))
     }
 }
