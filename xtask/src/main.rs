@@ -35,6 +35,7 @@ usage: cargo xtask CHORE [OPTIONS]
                      ARGS go to `cargo test`, as in `cargo xtask test -- -p pathlock --test schemes`
   python [-- ARGS]   the part of it that is Python's: build the wheel, install it into a fresh environment, run
                      its tests; ARGS go to pytest, as in `cargo xtask python -- test_lock.py -k reader`
+  wheel              build the Python package into target/wheels
   verify             the long run: many processes, killed at random, must never hold a lock together
     --seconds N        how long each scheme runs in each directory (60)
     --schemes A,B      which schemes (link,symlink,mkdir,pid,flock,ofd)
@@ -67,6 +68,7 @@ fn run(mut args: Args) -> Result<()> {
     match args.next().as_deref() {
         Some("test") => test::run(&workspace, args),
         Some("python") => wheel::run(&workspace, args),
+        Some("wheel") => args.finish().and_then(|()| wheel::wheel(&workspace)),
         Some("verify") => verify::run(&workspace, args),
         Some("lint") => args.finish().and_then(|()| lint::run(&workspace)),
         Some("targets") => targets::run(&workspace, args),

@@ -1,5 +1,5 @@
-//! `cargo xtask python`: builds the Python package as it is given to people, installs it into a fresh
-//! environment, and runs its tests there.
+//! `cargo xtask wheel`: builds the Python package as it is given to people; `cargo xtask python`: installs it into
+//! a fresh environment, and runs its tests there.
 
 use std::ffi::OsString;
 use std::fs;
@@ -43,6 +43,12 @@ pub(crate) fn run(workspace: &Workspace, args: Args) -> Result<()> {
     let args = args.passed_on()?;
     let dirs = TestDirs::create(workspace)?;
     test(workspace, &dirs, &args)
+}
+
+/// `cargo xtask wheel`.
+pub(crate) fn wheel(workspace: &Workspace) -> Result<()> {
+    println!("{}", build(workspace)?.display());
+    Ok(())
 }
 
 /// Builds the wheel, installs it and runs its tests, with `args` for pytest.

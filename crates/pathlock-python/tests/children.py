@@ -1,8 +1,8 @@
 """Child processes that do what they are told.
 
-A child is told Python code, one line each, and answers with one line what came of it. So a test is a conversation, and nobody
-has to guess how long a step takes. In a child of "ours" the name `lockfile` means `pathlock.lockfile`, in one of "theirs" the
-package of that name.
+A child is told Python code, one line each, and answers with one line what came of it. So a test is a conversation,
+and nobody has to guess how long a step takes. In a child of "ours" the name `lockfile` means `pathlock.lockfile`, in
+one of "theirs" the package of that name.
 """
 
 import importlib

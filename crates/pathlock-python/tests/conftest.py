@@ -3,12 +3,6 @@ import os
 import pytest
 
 
-def pytest_collection_modifyitems(items):
-    # One test that hangs must not keep the others from running.
-    for item in items:
-        item.add_marker(pytest.mark.timeout(300))
-
-
 @pytest.fixture
 def path(tmp_path):
     """What the tests lock."""

@@ -437,6 +437,9 @@ ALIKE = {
             lock.acquire()
             return lock
 
+        LockFile("marked").acquire()
+        LockFile("marked").release()
+
         def hold(path, registry):
             lock = LockFile(path)
             lock.acquire()

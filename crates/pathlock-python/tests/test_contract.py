@@ -283,7 +283,9 @@ def test_with_says_what_the_release_says(kind, path, another_program):
     assert lock.is_locked() and not lock.i_am_locking(), "what is another's stays"
 
 
-@pytest.mark.parametrize("factory, kind", [("LinkFileLock", "link"), ("MkdirFileLock", "mkdir"), ("SQLiteFileLock", "sqlite")])
+@pytest.mark.parametrize(
+    "factory, kind", [("LinkFileLock", "link"), ("MkdirFileLock", "mkdir"), ("SQLiteFileLock", "sqlite")]
+)
 def test_a_factory_warns_the_one_who_calls_it(factory, kind, path, tmp_path):
     make = getattr(lockfile, factory)
     # Programs keep a factory in a class, and so call it as a method.

@@ -1,6 +1,7 @@
 """Programs that use `lockfile` 0.12.2 and programs that use `pathlock.lockfile` exclude each other.
 
-Whether they do is seen from outside: by what each says of the other's lock, and by a directory that only one can make at a time.
+Whether they do is seen from outside: by what each says of the other's lock, and by a directory that only one can make
+at a time.
 """
 
 import os

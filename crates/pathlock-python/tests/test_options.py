@@ -80,8 +80,9 @@ def test_as_many_hold_the_lock_as_it_has_slots(scheme, tmp_path):
     assert one_more.try_acquire() is None, "there is no fourth"
     assert type(refusal(one_more.acquire, 0.02)) is pathlock.LockTimeout, "nor in a while"
     waiter = Waiter(tmp_path / "gpu", scheme=scheme, slots=3)
+    free = guards[1].slot
     guards[1].release()
-    assert waiter.guard().slot == guards[1].slot or waiter.guard().slot == 1, "who waits gets the slot that came free"
+    assert waiter.guard().slot == free, "who waits gets the slot that came free"
     for lock in (locks[0], locks[2], waiter.lock):
         lock.release()
     assert locks[0].status().slots_taken == 0, "all are free"
@@ -251,12 +252,12 @@ def test_a_scheme_that_needs_two_steps_to_convert_refuses(scheme, tmp_path):
 
 @one_of(LEASES)
 def test_a_lease_is_touched_as_long_as_it_is_held(scheme, tmp_path):
-    lock = pathlock.Lock(tmp_path / "job", scheme=scheme, lease=1)
+    lock = pathlock.Lock(tmp_path / "job", scheme=scheme, lease=2)
     with lock as guard:
-        assert guard.valid and 0 < guard.valid_until <= 0.9, "it can be trusted for nine tenths of its term"
+        assert guard.valid and 0 < guard.valid_until <= 1.8, "it can be trusted for nine tenths of its term"
         first = os.lstat(lock.lock_file).st_mtime_ns
         eventually(lambda: os.lstat(lock.lock_file).st_mtime_ns > first, "it is touched within its term")
-        eventually(lambda: guard.valid_until > 0.5, "and can be trusted anew")
+        eventually(lambda: guard.valid_until > 1.3, "and can be trusted anew")
         assert guard.valid, "it is held"
     assert guard.valid_until is None and not lock.is_locked(), "it is released as any lock is"
 

@@ -1,4 +1,4 @@
-"""The test suites of `lockfile` and of python-daemon, as they were published, run with `pathlock.lockfile` in its place."""
+"""The tests of `lockfile` and of python-daemon, as they were published, run with `pathlock.lockfile` in its place."""
 
 import glob
 import json
@@ -65,7 +65,7 @@ def run(program, *args, in_directory, temporary):
     command = [sys.executable, "-c", program, *args]
     environment = {**os.environ, "TMPDIR": str(temporary), "PYTHONDONTWRITEBYTECODE": "1"}
     done = subprocess.run(
-        command, cwd=in_directory, env=environment, stdout=subprocess.PIPE, timeout=2 * PATIENCE, check=False
+        command, cwd=in_directory, env=environment, stdout=subprocess.PIPE, timeout=PATIENCE, check=False
     )
     assert done.returncode == 0, f"the suite ended with {done.returncode}"
     return json.loads(done.stdout)

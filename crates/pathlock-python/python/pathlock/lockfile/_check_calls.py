@@ -87,7 +87,7 @@ def break_after_timeout(program: Program) -> Iterator[Finding]:
             for inner in (inner for statement in node.body for inner in program.within(statement)):
                 if _breaks(program, inner):
                     yield inner, (
-                        "acquire() takes over the lock of a dead owner, so this one is alive, and is robbed of its lock; "
+                        "acquire() takes over the lock of a dead owner by itself, so this one may be at work; "
                         "remove the call"
                     )
 
@@ -99,9 +99,7 @@ def os_error(program: Program) -> Iterator[Finding]:
             continue
         caught = [(handler, program.dotted(one)) for handler in node.handlers for one in _caught(handler)]
         names = {name for _, name in caught} | {of_lockfile(name) for _, name in caught}
-        if names & _ALL_FAILURES or any(
-            handler.type is None for handler in node.handlers
-        ):
+        if names & _ALL_FAILURES or any(handler.type is None for handler in node.handlers):
             continue
         for handler, name in caught:
             of_sqlite = name is not None and name.startswith("sqlite3.") and name.endswith("Error")
@@ -124,10 +122,7 @@ def own_stale_test(program: Program) -> Iterator[Finding]:
     robbers = {program.function(node) for node in program.nodes if _breaks(program, node)}
     for node in program.nodes:
         if isinstance(node, ast.Call) and program.function(node) in robbers and _tests_a_pid(program, node):
-            yield node, (
-                "acquire() takes over the lock of a dead owner; between this test and break_lock() another can have done so; "
-                "remove both"
-            )
+            yield node, "acquire() takes over the lock of a dead owner by itself; remove this test, and the break_lock()"
 
 
 def _tests_a_pid(program: Program, call: ast.Call) -> bool:

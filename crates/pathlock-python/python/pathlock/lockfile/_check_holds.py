@@ -112,31 +112,53 @@ def fork_held(program: Program) -> Iterator[Finding]:
 
 
 def not_released(program: Program) -> Iterator[Finding]:
-    """A lock is acquired by an object that nobody keeps, or that nothing releases."""
+    """A lock is acquired and nothing releases it: a mark that outlives the program."""
+    released = set(_released(program))
+    for acquired, lock in _acquired_for_good(program):
+        path = name_of(program, lock.path)
+        # Another object of the same path may release it.
+        if path not in released and (path is not None or not released):
+            yield acquired, (
+                "nothing releases this lock; lockfile leaves it held when the program ends, and pathlock releases it then; "
+                "use `with`, or a file of your own if a mark is to stay"
+            )
+
+
+def _released(program: Program) -> Iterator[str | None]:
+    """The paths of the locks that the program releases."""
+    for node in program.nodes:
+        if isinstance(node, ast.withitem):
+            lock = program.lock(node.context_expr)
+        else:
+            match program.member(node):
+                case (lock, "release" | "__exit__" | "break_lock"):
+                    pass
+                case _:
+                    continue
+        if lock is not None:
+            yield name_of(program, lock.path)
+
+
+def _acquired_for_good(program: Program) -> Iterator[tuple[ast.AST, Lock]]:
+    """Where an object is made and acquires, and has no other use that could release it."""
     for node in program.nodes:
         match program.method(node):
             case (lock, "acquire") if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
                 if lock.call is node.func.value:
-                    yield node, (
-                        "nothing keeps this object, and with it goes the lock, which lockfile leaves held; "
-                        "keep the object, and release it"
-                    )
+                    yield node, lock
     functions = [node for node in program.nodes if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
     for scope in [program.module, *map(program.opened, functions)]:
         for name, bound in scope.bindings.items():
             match bound:
                 case [(ast.Call() as made, _)] if isinstance(program.parent(made), ast.Assign | ast.AnnAssign):
                     kept = program.lock(made)
-                    acquired = _acquired_for_good(program, name, scope) if kept and kept.call is made else None
-                    if acquired is not None:
-                        yield acquired, (
-                            "nothing releases this lock; lockfile leaves it held when the object goes or the program ends, and "
-                            "pathlock releases it; use `with`, or a file of your own if a mark is to stay"
-                        )
+                    acquired = _first_acquire(program, name, scope) if kept and kept.call is made else None
+                    if kept is not None and acquired is not None:
+                        yield acquired, kept
 
 
-def _acquired_for_good(program: Program, name: str, scope: Scope) -> ast.AST | None:
-    """The first acquire() of the lock called `name`, if no other use could release it."""
+def _first_acquire(program: Program, name: str, scope: Scope) -> ast.AST | None:
+    """Where the lock called `name` is acquired first, if no other use could release it."""
     first = None
     for node in program.nodes:
         if not isinstance(node, ast.Name) or node.id != name or not isinstance(node.ctx, ast.Load):
