@@ -216,11 +216,13 @@ def in_a_child(action):
 
 
 def once_it_waits(action, period=0):
-    """Has `action` run once when a lock of this process has begun to wait, or polls with that period at least."""
+    """Has `action` run once when a lock of this process has begun to wait, or polls with that period at least.
+
+    Returns whether that is certain. pathlock sleeps in the kernel and says nothing of it: after a while it is assumed.
+    """
     if _played == OURS:
-        # It sleeps in the kernel by then, and says nothing of it; were it late, it would have less to wait for.
         threading.Timer(0.2, action).start()
-        return
+        return False
     sleep = time.sleep
 
     def first_sleep(seconds):
@@ -230,6 +232,7 @@ def once_it_waits(action, period=0):
         sleep(seconds)
 
     time.sleep = first_sleep
+    return True
 
 
 class End:

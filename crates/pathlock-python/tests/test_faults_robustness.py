@@ -68,9 +68,11 @@ def test_p39_a_pid_file_is_never_seen_without_its_pid(place):
 @scenario("link", bites="AssertionError: a waiter left its litter")
 def test_l29_a_waiter_that_is_interrupted_leaves_nothing_behind(place):
     def role(parent):
-        lock = place.lock()
-        once_it_waits(lambda: parent.say("waits"))
-        parent.say(attempt(lock, 60))
+        def wait():
+            once_it_waits(lambda: parent.say("waits"))
+            place.lock().acquire(timeout=60)
+
+        parent.say(outcome(wait))
 
     holder = place.lock()
     holder.acquire()
