@@ -1,6 +1,7 @@
 //! `pathlock.Lock`: a path, a scheme and options, and what was acquired through it.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::thread::{self, ThreadId};
 
@@ -108,7 +109,8 @@ impl Lock {
         on_wait: Option<Py<PyAny>>,
         on_lost: Option<Py<PyAny>>,
     ) -> PyResult<Lock> {
-        let path = path.0;
+        // What is sent to another process is to mean the same there. An empty path stays one, and is refused later.
+        let path = std::path::absolute(&path.0).map_or(path.0, PathBuf::into_os_string);
         let options = Options {
             path,
             scheme,

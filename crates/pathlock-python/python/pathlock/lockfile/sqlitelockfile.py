@@ -49,6 +49,10 @@ class SQLiteLockFile(SchemeLock):
 
     def _native(self) -> Lock:
         if self.testdb is None:
+            absolute = os.path.abspath(self.path)
+            # The same database; but this way errors name the path, and that way it may have a "#".
+            if self.lock_file == absolute + ".lock" and "#" not in absolute:
+                return Lock(absolute, scheme="sqlite")
             return Lock(self.lock_file + ".db", scheme="sqlite", at=True)
         name = self.lock_file.replace("%", "%25").replace("#", "%23")
         return Lock(f"{os.fsdecode(self.testdb)}#{name}", scheme="sqlite")
