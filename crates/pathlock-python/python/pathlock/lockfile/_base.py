@@ -96,6 +96,7 @@ class SchemeLock(LockBase):
     """
 
     _scheme: str
+    _made: tuple[tuple[str, str], Lock] | None = None
     _seen: Look | None = None
 
     def _place(self) -> str:
@@ -104,15 +105,15 @@ class SchemeLock(LockBase):
 
     def _native(self) -> Lock:
         """The library's handle of what the attributes say now."""
-        made = self.__dict__.get("_made")
         wanted = (self.path, self.lock_file)
-        if made is None or made[0] != wanted:
-            beside_path = self.lock_file == os.path.abspath(self.path) + ".lock"
-            lock = Lock(self.path if beside_path else self.lock_file, scheme=self._scheme, at=not beside_path)
-            made = self._made = (wanted, lock)
-        lock = made[1]
-        assert isinstance(lock, Lock)
-        return lock
+        if self._made is None or self._made[0] != wanted:
+            absolute = os.path.abspath(self.path)
+            if self.lock_file == absolute + ".lock":
+                lock = Lock(absolute, scheme=self._scheme)
+            else:
+                lock = Lock(self.lock_file, scheme=self._scheme, at=True)
+            self._made = (wanted, lock)
+        return self._made[1]
 
     def _hold(self) -> _holds.Hold | None:
         return _holds.find(self._place(), self.unique_name, self)

@@ -51,6 +51,7 @@ class PIDLockFile(SchemeLock):
     """
 
     _scheme = "pid"
+    _given: tuple[str, str] | None = None
 
     def __init__(self, path: Any, threaded: bool = False, timeout: float | None = None) -> None:
         super().__init__(path, False, timeout)
@@ -59,9 +60,8 @@ class PIDLockFile(SchemeLock):
         self._given = (self.path, os.path.abspath(self.path))
 
     def _place(self) -> str:
-        given = self.__dict__.get("_given")
-        if given is not None and given[0] == self.path:
-            return str(given[1])
+        if self._given is not None and self._given[0] == self.path:
+            return self._given[1]
         return os.path.abspath(self.path)
 
     def _native(self) -> Lock:

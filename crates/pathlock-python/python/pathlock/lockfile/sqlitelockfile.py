@@ -65,7 +65,7 @@ class SQLiteLockFile(SchemeLock):
             import sqlite3
 
             connection = self._connection = sqlite3.connect(self._native().lock_file, check_same_thread=False)
-        return connection  # type: ignore[no-any-return]
+        return connection
 
     def _who_is_locking(self) -> str | None:
         owner = self._native().owner
