@@ -31,6 +31,7 @@ const PACKAGES: &[&str] = &[
     "psutil==7.2.2",
     "mypy==2.4.1",
     "pyright==1.1.414",
+    "ruff==0.17.6",
     "pytest==9.2.0",
     "pytest-timeout==2.4.0",
 ];
@@ -62,6 +63,9 @@ pub(crate) fn test(workspace: &Workspace, dirs: &TestDirs, args: &[String]) -> R
     let sources = sources(workspace, &python)?;
 
     let crate_dir = crate_dir(workspace);
+    for chore in [&["check"][..], &["format", "--check"]] {
+        program::run(Command::new(&python).current_dir(&crate_dir).args(["-m", "ruff"]).args(chore))?;
+    }
     let mut pytest = Command::new(&python);
     // From outside of the sources, so that what is installed is what is imported.
     pytest.current_dir(crate_dir.join("tests")).args(["-m", "pytest", "-q", "-p", "no:cacheprovider"]);

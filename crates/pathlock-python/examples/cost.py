@@ -21,10 +21,9 @@ import lockfile.linklockfile
 import lockfile.mkdirlockfile
 import lockfile.pidlockfile
 import lockfile.symlinklockfile
+import pathlock
 import portalocker
 import zc.lockfile
-
-import pathlock
 from pathlock.lockfile import linklockfile, mkdirlockfile, pidlockfile, symlinklockfile
 
 ROUNDS = 31
@@ -55,7 +54,9 @@ def contenders(directory: str) -> dict[str, tuple[Turn | None, Turn]]:
 
     locks: dict[str, tuple[Turn | None, Turn]] = {}
     for scheme in pathlock.SCHEMES:
-        locks[f"pathlock {scheme}"] = with_object(lambda scheme=scheme: pathlock.Lock(at(f"ours-{scheme}"), scheme=scheme))
+        locks[f"pathlock {scheme}"] = with_object(
+            lambda scheme=scheme: pathlock.Lock(at(f"ours-{scheme}"), scheme=scheme)
+        )
     for module, theirs, name in [
         (linklockfile, lockfile.linklockfile, "LinkLockFile"),
         (symlinklockfile, lockfile.symlinklockfile, "SymlinkLockFile"),
@@ -64,7 +65,9 @@ def contenders(directory: str) -> dict[str, tuple[Turn | None, Turn]]:
     ]:
         for package, one in [("pathlock.lockfile", module), ("lockfile", theirs)]:
             made = getattr(one, name)
-            locks[f"{package} {name}"] = with_object(lambda made=made, package=package, name=name: made(at(f"{package}-{name}")))
+            locks[f"{package} {name}"] = with_object(
+                lambda made=made, package=package, name=name: made(at(f"{package}-{name}"))
+            )
     locks["filelock"] = with_object(lambda: filelock.FileLock(at("filelock")))
     locks["fasteners"] = with_object(lambda: fasteners.InterProcessLock(at("fasteners")))
     locks["portalocker"] = with_object(lambda: portalocker.Lock(at("portalocker")))

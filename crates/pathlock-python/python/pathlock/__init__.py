@@ -28,7 +28,7 @@ from ._async import AsyncLock
 from ._errors import AlreadyLocked, Error, LockError, LockFailed, LockTimeout, NotLocked, NotMyLock, UnlockError
 from ._info import Owner, Status, WaitEvent
 from ._locking import acquire_all, install_as_lockfile, locked, status
-from ._pathlock import SCHEMES, Guard, Lock, _has_forked, _release_all, __version__
+from ._pathlock import SCHEMES, Guard, Lock, __version__, _has_forked, _release_all
 
 __all__ = [
     "SCHEMES",

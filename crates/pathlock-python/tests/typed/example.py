@@ -69,9 +69,9 @@ def use_a_lock(lock: Lock) -> None:
     guard: Guard = lock.acquire()
     guard.release()
     lock.acquire(timeout=5)
+    lock.release()
     lock.acquire(5.5).release()
     lock.acquire(None).release()
-    lock.release()
     maybe: Guard | None = lock.try_acquire()
     if maybe is not None:
         maybe.release()
@@ -80,7 +80,7 @@ def use_a_lock(lock: Lock) -> None:
     with lock as held:
         use_a_guard(held)
     with lock.acquire(timeout=0) as held:
-        held.forget()
+        use_a_guard(held)
     names: tuple[str, str, str] = (lock.path, lock.lock_file, lock.scheme)
     numbers: tuple[float | None, int | None, int | None] = (lock.timeout, lock.token, lock.slot)
     answers: tuple[bool, bool] = (lock.acquired, lock.is_locked())
@@ -153,7 +153,7 @@ def decorated(number: int, text: str = "") -> str:
     return text * number
 
 
-@pathlock.locked("decorated")
+@pathlock.locked("decorated-too")
 async def decorated_too(number: int) -> int:
     return number + 1
 
@@ -241,7 +241,7 @@ def like_lockfile(lock: LockBase) -> None:
     print(answers, texts, pid, timeout)
 
 
-@lockfile.locked("decorated", timeout=5)
+@lockfile.locked("decorated-as-ever", timeout=5)
 def decorated_as_ever(number: int) -> int:
     return number
 

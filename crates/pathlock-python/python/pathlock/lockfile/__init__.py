@@ -22,7 +22,8 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from .._errors import AlreadyLocked, Error, LockError, LockFailed, LockTimeout, NotLocked, NotMyLock, UnlockError
-from ._base import LockBase, _SharedBase
+from ._base import LockBase
+from ._base import _SharedBase as _SharedBase
 
 __all__ = [
     "AlreadyLocked",

@@ -200,5 +200,3 @@ class SchemeLock(LockBase):
         self._renew()
         hold.name = self.unique_name
         hold.thread = threading.get_ident()
-
-
