@@ -12,11 +12,10 @@ from pathlib import Path
 
 import fasteners
 import filelock
+import pathlock
 import portalocker
 import pytest
 import zc.lockfile
-
-import pathlock
 from children import PATIENCE, Child, until_asleep
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "python.md"
@@ -51,7 +50,7 @@ class Peer:
 
 
 def classes_of_lockfile(kind, scheme):
-    module, _, name = kind.rpartition(".")
+    module = kind.rpartition(".")[0]
     return Peer(
         "lockfile: PIDLockFile" if scheme == "pid" else f"lockfile: {scheme}",
         f"import {module}; lock = {kind}(path)",
@@ -297,7 +296,10 @@ def test_filelock_waits_for_ever_with_a_timeout_of_minus_one(here):
         asked.append(True)
         return len(asked) == 3
 
-    holder, waiter = filelock.FileLock("job.lock", thread_local=False), filelock.FileLock("job.lock", is_singleton=False)
+    holder, waiter = (
+        filelock.FileLock("job.lock", thread_local=False),
+        filelock.FileLock("job.lock", is_singleton=False),
+    )
     with Child("theirs") as theirs:
         theirs.ask(f"import filelock; lock = filelock.FileLock({os.path.abspath('job.lock')!r}); lock.acquire()")
         with pytest.raises(filelock.Timeout):
@@ -360,7 +362,9 @@ def test_portalocker_waits_for_five_seconds_unless_it_is_told_otherwise():
 
 def test_portalockers_pid_file_runs_the_block_though_it_is_busy(here):
     with Child("theirs") as theirs:
-        theirs.ask(f"import portalocker; lock = portalocker.PidFileLock({os.path.abspath('job.pid')!r}); lock.acquire()")
+        theirs.ask(
+            f"import portalocker; lock = portalocker.PidFileLock({os.path.abspath('job.pid')!r}); lock.acquire()"
+        )
         with portalocker.PidFileLock("job.pid") as holder:
             assert holder == theirs.pid, "the block has the holder's pid, and no lock"
     with portalocker.PidFileLock("job.pid") as holder:

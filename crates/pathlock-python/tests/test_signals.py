@@ -12,7 +12,7 @@ import pytest
 
 import pathlock
 from children import PATIENCE
-from worlds import SHARED, Other, Waiter, each_scheme, eventually, files, in_thread, one_of
+from worlds import SHARED, Other, each_scheme, eventually, files, in_thread, one_of
 
 AT_ONCE = 0.05
 
@@ -83,7 +83,6 @@ def test_ctrl_c_ends_any_wait_at_once_and_leaves_nothing_behind(scheme, waits, t
             taken = [latency(child, wait) for _ in range(4)]
             assert min(taken) < AT_ONCE, f"{wait} ends at once: {taken}"
             assert not child.ask("lock.acquired"), f"{wait} has acquired nothing"
-            assert lock.status().waiters == (), "nobody waits any more"
         left = [name for name in files(tmp_path) if not name.startswith("job-free")]
         assert left == before, "nothing is left on disk"
         free = pathlock.Lock(lock.path + "-free", scheme=scheme)
@@ -91,9 +90,10 @@ def test_ctrl_c_ends_any_wait_at_once_and_leaves_nothing_behind(scheme, waits, t
         assert guard.valid, "the holder has not noticed"
         lock.release()
         assert not lock.is_locked(), "nobody has got it in the end"
-        with lock.acquire(timeout=0):
+        with lock.acquire(timeout=PATIENCE):
             pass  # And nobody stands in the way.
-        child.ask("lock.acquire(timeout=0)")
+        eventually(lambda: lock.status().waiters == (), "nobody waits any more")
+        child.ask(f"lock.acquire(timeout={PATIENCE})")
         assert child.ask("lock.acquired"), "the child itself can acquire it as before"
 
 
@@ -105,7 +105,7 @@ def test_ctrl_c_ends_the_wait_of_a_reader(scheme, tmp_path):
         taken = [latency(child, "lock.acquire()") for _ in range(4)]
         assert min(taken) < AT_ONCE, f"at once: {taken}"
     lock.release()
-    with lock.acquire(timeout=0) as guard:
+    with lock.acquire(timeout=PATIENCE) as guard:
         assert guard.valid, "no reader is left"
 
 
@@ -197,8 +197,12 @@ def test_ctrl_c_in_the_wait_of_a_handler_ends_both_waits(scheme, tmp_path):
         child.send(signal.SIGINT)
         child.answer()
         assert not child.ask("lock.acquired or inner.acquired"), "it has neither"
-        assert (outer.status().waiters, inner.status().waiters) == ((), ()), "it waits for neither"
-        assert child.refusal("lock.acquire(0)") == "AlreadyLocked", "what was raised is not raised again"
+        outer.release()
+        inner.release()
+        with outer.acquire(timeout=PATIENCE), inner.acquire(timeout=PATIENCE):
+            pass  # It stands in nobody's way.
+        child.ask(f"lock.acquire({PATIENCE})")
+        assert child.ask("lock.acquired"), "what was raised is not raised again"
 
 
 @each_scheme
@@ -227,11 +231,13 @@ def alarms(count, step):
     when(signal.SIGALRM, stop)
     outcomes = set()
     for turn in range(1, count + 1):
+        begun = time.monotonic()
         try:
             signal.setitimer(signal.ITIMER_REAL, turn * step)
             lock.acquire(timeout=5)
-        except (Stop, pathlock.Error) as error:
-            outcomes.add(type(error).__name__)
+        except Stop:
+            # One that the wait has missed comes when the time is up.
+            outcomes.add("in time" if time.monotonic() - begun < 5 else f"missed, alarm {turn}")
     return sorted(outcomes)
 """
 
@@ -242,7 +248,7 @@ def test_an_alarm_at_any_moment_ends_the_wait(scheme, tmp_path):
     lock.acquire()
     with Signalled(lock.path, scheme=scheme) as child:
         child.ask(ALARMS)
-        assert child.ask("alarms(400, 2e-6)") == ["Stop"], "each of them ends its wait before the time is up"
+        assert child.ask("alarms(400, 2e-6)") == ["in time"], "each of them ends its wait"
 
 
 RACE = """
@@ -260,7 +266,6 @@ def race():
         armed = False
     except Stop:
         armed = False
-    return [lock.acquired, lock.is_locked()]
 """
 
 
@@ -276,7 +281,8 @@ def test_a_signal_at_the_moment_of_the_hand_over_loses_no_lock(scheme, tmp_path)
             steps = [guard.release, lambda: child.send(signal.SIGUSR1)]
             for step in steps if turn % 2 else reversed(steps):
                 step()
-            acquired, locked = child.answer()
+            child.answer()
+            acquired, locked = child.ask("lock.acquired"), lock.is_locked()
             assert acquired == locked, f"turn {turn}: what is locked is what the child knows that it has"
             if acquired:
                 child.ask("lock.release()")
@@ -287,17 +293,17 @@ def test_ctrl_c_goes_to_the_main_thread_and_leaves_the_waits_of_others_alone(sch
     lock = pathlock.Lock(tmp_path / "job", scheme=scheme)
     lock.acquire()
     with Signalled(lock.path, scheme=scheme) as child:
-        child.ask("waits = threading.Event()")
+        child.ask("waits, ended = threading.Event(), threading.Event()")
         child.ask("lock = pathlock.Lock(lock.path, scheme=lock.scheme, on_wait=lambda event: waits.set())")
-        child.ask("thread = threading.Thread(target=lock.acquire, daemon=True)")
-        child.ask(f"thread.start(), waits.wait({PATIENCE}), None")
-        child.begin("interrupted(thread.join)")
+        child.ask("acquire = lambda: (lock.acquire(), ended.set())")
+        child.ask("threading.Thread(target=acquire, daemon=True).start()")
+        child.ask(f"waits.wait({PATIENCE})")
+        child.begin("interrupted(ended.wait)")
         child.send(signal.SIGINT)
         assert child.answer(), "the main thread is interrupted"
-        assert child.ask("thread.is_alive() and not lock.acquired"), "the other waits still"
+        assert not child.ask("ended.is_set() or lock.acquired"), "the other waits still"
         lock.release()
-        child.ask(f"thread.join({PATIENCE})")
-        assert child.ask("lock.acquired"), "and gets it"
+        assert child.ask(f"ended.wait({PATIENCE}) and lock.acquired"), "and gets it"
 
 
 @each_scheme
@@ -321,8 +327,7 @@ def test_a_wait_holds_no_gil(scheme, tmp_path):
             waiting.release()
         begun.clear()
         in_thread(lock.acquire).result(PATIENCE)
-    released = in_thread(lock.release)
+    begun.set()
+    worked = in_thread(work)
     waiting.wait_free()
-    released.result(PATIENCE)
-    waiter = Waiter(lock.path, scheme=scheme)
-    waiter.guard().release()
+    assert worked.result(PATIENCE) == 100_000, "also while one waits and takes nothing"

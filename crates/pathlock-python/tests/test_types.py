@@ -17,7 +17,12 @@ WRONG = TYPED / "wrong.py"
 def run(module, *arguments, cwd):
     # pyright looks for packages in the environment of the `python` that it finds, and asks the index for a newer pyright.
     path = os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]])
-    environment = {**os.environ, "PATH": path, "PYRIGHT_PYTHON_IGNORE_WARNINGS": "1", "MYPY_CACHE_DIR": str(cwd / "mypy")}
+    environment = {
+        **os.environ,
+        "PATH": path,
+        "PYRIGHT_PYTHON_IGNORE_WARNINGS": "1",
+        "MYPY_CACHE_DIR": str(cwd / "mypy"),
+    }
     command = [sys.executable, "-m", module, *map(str, arguments)]
     return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=240)
 

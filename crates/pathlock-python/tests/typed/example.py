@@ -125,7 +125,12 @@ def describe(owner: Owner | None) -> None:
     if owner is None:
         return
     pid: int = owner.pid
-    texts: tuple[str | None, str | None, str | None, str | None] = (owner.host, owner.command, owner.boot_id, owner.scheme)
+    texts: tuple[str | None, str | None, str | None, str | None] = (
+        owner.host,
+        owner.command,
+        owner.boot_id,
+        owner.scheme,
+    )
     since: datetime | None = owner.since
     numbers: tuple[int | None, int | None, int | None] = (owner.start_time, owner.thread, owner.user)
     alive: bool | None = owner.alive

@@ -23,7 +23,7 @@ lock.path = "other"  # wrong
 lock.timeout = 5  # wrong
 lock.no_such_method()  # wrong
 lock.try_acquire().release()  # wrong
-lock.owner.pid  # wrong
+print(lock.owner.pid)  # wrong
 guard.release(timeout=5)  # wrong
 guard.valid = True  # wrong
 text: str = guard.mode == "shared"  # wrong
@@ -59,5 +59,6 @@ read_pid_from_pidfile()  # wrong
 
 async def coroutine() -> None:
     held: str = await asynchronous.acquire()  # wrong
+    print(held)
     async with asynchronous as guard:
         guard.no_such_method()  # wrong

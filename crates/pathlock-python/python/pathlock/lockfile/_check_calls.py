@@ -13,7 +13,14 @@ _THREADS = ("Thread", "Thread()", "current_thread()", "currentThread()", "main_t
 _NOT_ACQUIRED = {"LockTimeout", "AlreadyLocked", "LockError", "Error"}
 _BREAKS = {"break_lock", "remove_existing_pidfile"}
 _ALL_FAILURES = {"Exception", "BaseException", "Error", "LockError", "LockFailed"}
-_ERRORS_OF_THE_SYSTEM = {"OSError", "IOError", "EnvironmentError", "PermissionError", "FileNotFoundError", "FileExistsError"}
+_ERRORS_OF_THE_SYSTEM = {
+    "OSError",
+    "IOError",
+    "EnvironmentError",
+    "PermissionError",
+    "FileNotFoundError",
+    "FileExistsError",
+}
 
 
 def star_import(program: Program) -> Iterator[Finding]:
@@ -28,18 +35,24 @@ def threaded_false(program: Program) -> Iterator[Finding]:
     for lock in locks_made(program):
         match lock.argument("threaded", 1):
             case ast.Constant(value=False) if lock.kind not in ("pid", "base"):
-                yield lock.source, (
-                    "with threaded=False lockfile lets all threads of a process hold the lock at once, and pathlock one; "
-                    "nothing to do, if one at a time is meant"
+                yield (
+                    lock.source,
+                    (
+                        "with threaded=False lockfile lets all threads of a process hold the lock at once, and pathlock one; "
+                        "nothing to do, if one at a time is meant"
+                    ),
                 )
 
 
 def sqlite_processes(program: Program) -> Iterator[Finding]:
     for lock in locks_made(program):
         if lock.kind == "sqlite":
-            yield lock.source, (
-                "lockfile has a database for each process, so processes hold the lock at once; pathlock has one, PATH.lock.db; "
-                "nothing to do, if one at a time is meant"
+            yield (
+                lock.source,
+                (
+                    "lockfile has a database for each process, so processes hold the lock at once; pathlock has one, PATH.lock.db; "
+                    "nothing to do, if one at a time is meant"
+                ),
             )
 
 
@@ -86,9 +99,12 @@ def break_after_timeout(program: Program) -> Iterator[Finding]:
         if any(of_lockfile(program.dotted(caught)) in _NOT_ACQUIRED for caught in _caught(node)):
             for inner in (inner for statement in node.body for inner in program.within(statement)):
                 if _breaks(program, inner):
-                    yield inner, (
-                        "acquire() takes over the lock of a dead owner by itself, so this one may be at work; "
-                        "remove the call"
+                    yield (
+                        inner,
+                        (
+                            "acquire() takes over the lock of a dead owner by itself, so this one may be at work; "
+                            "remove the call"
+                        ),
                     )
 
 
@@ -104,7 +120,10 @@ def os_error(program: Program) -> Iterator[Finding]:
         for handler, name in caught:
             of_sqlite = name is not None and name.startswith("sqlite3.") and name.endswith("Error")
             if name in _ERRORS_OF_THE_SYSTEM or of_sqlite:
-                yield handler, "errors of the system and of SQLite come as LockFailed, with their errno; catch LockFailed"
+                yield (
+                    handler,
+                    "errors of the system and of SQLite come as LockFailed, with their errno; catch LockFailed",
+                )
                 break
 
 
@@ -122,7 +141,10 @@ def own_stale_test(program: Program) -> Iterator[Finding]:
     robbers = {program.function(node) for node in program.nodes if _breaks(program, node)}
     for node in program.nodes:
         if isinstance(node, ast.Call) and program.function(node) in robbers and _tests_a_pid(program, node):
-            yield node, "acquire() takes over the lock of a dead owner by itself; remove this test, and the break_lock()"
+            yield (
+                node,
+                "acquire() takes over the lock of a dead owner by itself; remove this test, and the break_lock()",
+            )
 
 
 def _tests_a_pid(program: Program, call: ast.Call) -> bool:
@@ -130,7 +152,9 @@ def _tests_a_pid(program: Program, call: ast.Call) -> bool:
         return False
     function = program.value(call.func)
     if isinstance(function, Scope) and isinstance(function.node, ast.FunctionDef | ast.AsyncFunctionDef):
-        inside = (node for node in program.within(function.node, functions=True) if isinstance(node, ast.Call) and node.args)
+        inside = (
+            node for node in program.within(function.node, functions=True) if isinstance(node, ast.Call) and node.args
+        )
         return any(isinstance(node.args[0], ast.Name) and _is_test(program, node) for node in inside)
     return _is_test(program, call)
 

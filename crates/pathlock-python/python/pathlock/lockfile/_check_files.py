@@ -19,7 +19,10 @@ Finding = tuple[ast.AST, str]
 _IS_THERE = {f"os.path.{name}" for name in ("exists", "lexists", "isfile", "isdir", "islink")}
 _TOUCHES = _IS_THERE | {
     *(f"os.path.{name}" for name in ("getmtime", "getctime", "getatime", "getsize", "samefile")),
-    *(f"os.{name}" for name in ("stat", "lstat", "access", "open", "unlink", "remove", "rename", "replace", "link", "utime")),
+    *(
+        f"os.{name}"
+        for name in ("stat", "lstat", "access", "open", "unlink", "remove", "rename", "replace", "link", "utime")
+    ),
     *(f"shutil.{name}" for name in ("copy", "copy2", "copyfile", "move")),
     "open",
     "io.open",
@@ -27,7 +30,17 @@ _TOUCHES = _IS_THERE | {
 _LISTS = {"os.listdir", "os.scandir", "os.walk", "glob.glob", "glob.iglob"}
 _PATH_LISTS = {"iterdir", "glob", "rglob", "walk"}
 _PATH_IS_THERE = {"exists", "is_file", "is_dir", "is_symlink"}
-_PATH_TOUCHES = _PATH_IS_THERE | {"stat", "lstat", "open", "read_text", "read_bytes", "unlink", "touch", "rename", "replace"}
+_PATH_TOUCHES = _PATH_IS_THERE | {
+    "stat",
+    "lstat",
+    "open",
+    "read_text",
+    "read_bytes",
+    "unlink",
+    "touch",
+    "rename",
+    "replace",
+}
 _PATH_CLASSES = {"pathlib.Path", "pathlib.PosixPath", "pathlib.PurePath"}
 _WRAPS = {"str", "os.fspath", "os.path.abspath", "os.path.realpath", *_PATH_CLASSES}
 
@@ -93,7 +106,10 @@ def unique_file(program: Program) -> Iterator[Finding]:
             case (done, path) if done in _TOUCHES | _PATH_TOUCHES:
                 match program.member(path):
                     case (Lock(kind=kind), "unique_name") if kind != "pid":
-                        yield node, "`unique_name` is a name alone, and no file on disk has it; ask i_am_locking() or is_locked()"
+                        yield (
+                            node,
+                            "`unique_name` is a name alone, and no file on disk has it; ask i_am_locking() or is_locked()",
+                        )
             case ("os.readlink" | "readlink", path):
                 match program.member(path):
                     case (_, "lock_file"):
@@ -103,7 +119,10 @@ def unique_file(program: Program) -> Iterator[Finding]:
                 case ("os.stat" | "os.lstat" | "stat" | "lstat", path):
                     match program.member(path):
                         case (_, "lock_file"):
-                            yield node, "the lock file has one name, not two, while it is held; ask i_am_locking() or is_locked()"
+                            yield (
+                                node,
+                                "the lock file has one name, not two, while it is held; ask i_am_locking() or is_locked()",
+                            )
 
 
 def lock_file_exists(program: Program) -> Iterator[Finding]:
@@ -138,7 +157,10 @@ def files_beside(program: Program) -> Iterator[Finding]:
         for part in (part for listed_part in listed for part in program.within(listed_part)):
             match program.member(part):
                 case (Lock(kind=kind), "lock_file" | "unique_name") if kind != "pid":
-                    yield node, "there is no second file beside the lock file, and those in it have other names; ask is_locked()"
+                    yield (
+                        node,
+                        "there is no second file beside the lock file, and those in it have other names; ask is_locked()",
+                    )
                     break
 
 
@@ -156,7 +178,10 @@ def pid_file_lines(program: Program) -> Iterator[Finding]:
                 case _:
                     is_pid_file = name_of(program, path) in pid_files
             if is_pid_file:
-                yield node, "the pid file has more lines than that of the pid, so this raises ValueError; use read_pid()"
+                yield (
+                    node,
+                    "the pid file has more lines than that of the pid, so this raises ValueError; use read_pid()",
+                )
 
 
 def _read_whole(program: Program, text: ast.expr) -> ast.expr | None:
@@ -191,9 +216,12 @@ def relative_pid_file(program: Program) -> Iterator[Finding]:
             case ast.Constant(value=str() as text) if lock.kind == "pid":
                 if posixpath.isabs(text) or ntpath.isabs(text):
                     continue
-                yield lock.source, (
-                    "after chdir() lockfile looks for the pid file in the new directory, and pathlock in the old one; "
-                    "give an absolute path"
+                yield (
+                    lock.source,
+                    (
+                        "after chdir() lockfile looks for the pid file in the new directory, and pathlock in the old one; "
+                        "give an absolute path"
+                    ),
                 )
 
 

@@ -86,9 +86,12 @@ def nested_objects(program: Program) -> Iterator[Finding]:
             if held is None or inner is None or inner.source is hold.lock.source or inner.kind != hold.lock.kind:
                 continue
             if inner.kind not in ("pid", "base") and name_of(program, inner.path) == held:
-                yield node, (
-                    "lockfile gives the lock to a second object of the same thread, and pathlock raises LockFailed; "
-                    "hold it once"
+                yield (
+                    node,
+                    (
+                        "lockfile gives the lock to a second object of the same thread, and pathlock raises LockFailed; "
+                        "hold it once"
+                    ),
                 )
 
 
@@ -100,14 +103,20 @@ def fork_held(program: Program) -> Iterator[Finding]:
         for node in hold.nodes:
             called = program.called(node)
             if called in _FORKS:
-                yield node, (
-                    "a forked child does not hold the lock, and its release() raises NotMyLock; "
-                    "call adopt() in the child, if it is to go on with the lock"
+                yield (
+                    node,
+                    (
+                        "a forked child does not hold the lock, and its release() raises NotMyLock; "
+                        "call adopt() in the child, if it is to go on with the lock"
+                    ),
                 )
             elif called in _DAEMONS:
-                yield node, (
-                    "this closes the lock's file and ends the process that holds the lock; "
-                    "acquire it inside, or pass it as `pidfile`"
+                yield (
+                    node,
+                    (
+                        "this closes the lock's file and ends the process that holds the lock; "
+                        "acquire it inside, or pass it as `pidfile`"
+                    ),
                 )
 
 
@@ -118,9 +127,12 @@ def not_released(program: Program) -> Iterator[Finding]:
         path = name_of(program, lock.path)
         # Another object of the same path may release it.
         if path not in released and (path is not None or not released):
-            yield acquired, (
-                "nothing releases this lock; lockfile leaves it held when the program ends, and pathlock releases it then; "
-                "use `with`, or a file of your own if a mark is to stay"
+            yield (
+                acquired,
+                (
+                    "nothing releases this lock; lockfile leaves it held when the program ends, and pathlock releases it then; "
+                    "use `with`, or a file of your own if a mark is to stay"
+                ),
             )
 
 
@@ -167,7 +179,9 @@ def _first_acquire(program: Program, name: str, scope: Scope) -> ast.AST | None:
             continue
         around = program.parent(node)
         attribute = around.attr if isinstance(around, ast.Attribute) else ""
-        if attribute not in _LEAVE_IT_HELD | _ATTRIBUTES or (program.function(node) is not scope and scope is not program.module):
+        if attribute not in _LEAVE_IT_HELD | _ATTRIBUTES or (
+            program.function(node) is not scope and scope is not program.module
+        ):
             return None
         call = program.parent(around) if around is not None else None
         if attribute == "acquire" and first is None and isinstance(call, ast.Call):

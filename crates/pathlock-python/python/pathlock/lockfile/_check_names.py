@@ -280,7 +280,9 @@ class Program(Text):
         if isinstance(value, Named):
             kind = KINDS.get(of_lockfile(value.dotted) or "")
             return Lock(kind, told.annotation, None, None) if kind else None
-        return self._object(value, told.annotation, None, depth) if isinstance(value, Scope) and value.is_class else None
+        return (
+            self._object(value, told.annotation, None, depth) if isinstance(value, Scope) and value.is_class else None
+        )
 
 
 def _is_none(binding: Binding) -> bool:

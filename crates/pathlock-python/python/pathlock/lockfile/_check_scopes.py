@@ -148,7 +148,11 @@ class Text:
                 self._assign(node.target, None, scope)
             case ast.withitem(optional_vars=ast.expr() as target):
                 self._assign(target, node.context_expr, scope)
-            case ast.ExceptHandler(name=str() as name) | ast.MatchAs(name=str() as name) | ast.MatchStar(name=str() as name):
+            case (
+                ast.ExceptHandler(name=str() as name)
+                | ast.MatchAs(name=str() as name)
+                | ast.MatchStar(name=str() as name)
+            ):
                 scope.bind(name, None)
             case ast.Global() | ast.Nonlocal():
                 for name in node.names:

@@ -39,7 +39,17 @@ _PROCESS_POOLS = {
     "multiprocessing.pool.Pool",
     "multiprocessing.get_context().Pool",
 }
-_POOL_METHODS = {"submit", "map", "imap", "imap_unordered", "starmap", "apply", "apply_async", "map_async", "starmap_async"}
+_POOL_METHODS = {
+    "submit",
+    "map",
+    "imap",
+    "imap_unordered",
+    "starmap",
+    "apply",
+    "apply_async",
+    "map_async",
+    "starmap_async",
+}
 _LOOPS = ast.For | ast.AsyncFor | ast.While | ast.ListComp | ast.SetComp | ast.GeneratorExp | ast.DictComp
 
 
@@ -141,20 +151,32 @@ def _made_by_another(program: Program, base: str) -> Iterator[ast.AST]:
 
 
 def shared_by_threads(program: Program) -> Iterator[Finding]:
-    users = [*_shared(program, _starts(program, _THREADS, _THREAD_POOLS)), *_made_by_another(program, "threading.Thread")]
+    users = [
+        *_shared(program, _starts(program, _THREADS, _THREAD_POOLS)),
+        *_made_by_another(program, "threading.Thread"),
+    ]
     for node in users:
-        yield node, (
-            "lockfile lets all threads that have this lock hold it at once, and pathlock one at a time; "
-            "see that none waits for another while it holds the lock"
+        yield (
+            node,
+            (
+                "lockfile lets all threads that have this lock hold it at once, and pathlock one at a time; "
+                "see that none waits for another while it holds the lock"
+            ),
         )
 
 
 def shared_by_processes(program: Program) -> Iterator[Finding]:
-    users = [*_shared(program, _starts(program, _PROCESSES, _PROCESS_POOLS)), *_made_by_another(program, "multiprocessing.Process")]
+    users = [
+        *_shared(program, _starts(program, _PROCESSES, _PROCESS_POOLS)),
+        *_made_by_another(program, "multiprocessing.Process"),
+    ]
     for node in users:
-        yield node, (
-            "lockfile lets all processes that have this lock hold it at once, and pathlock one at a time; "
-            "see that none waits for another while it holds the lock"
+        yield (
+            node,
+            (
+                "lockfile lets all processes that have this lock hold it at once, and pathlock one at a time; "
+                "see that none waits for another while it holds the lock"
+            ),
         )
 
 
