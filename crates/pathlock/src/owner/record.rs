@@ -72,83 +72,108 @@ impl Record {
 }
 
 fn fields(owner: &Owner, mark: Mark, separator: char) -> String {
-    let mut text = owner.pid.to_string();
-    let mut put = |key: &str, value: &str| {
-        text.push(separator);
-        text.push_str(key);
-        text.push('=');
-        text.push_str(value);
-    };
-    put("pathlock", "1");
+    let mut text = Text { text: String::with_capacity(SIZE), separator };
+    text.number(owner.pid.into());
+    text.key("pathlock").number(1);
     if !owner.scheme.is_empty() {
-        put("scheme", &escape(&owner.scheme, 16));
+        text.key("scheme").escaped(&owner.scheme, 16);
     }
     if owner.kernel {
-        put("kernel", "flock");
+        text.key("kernel").escaped("flock", 16);
     }
     if let Some(lease) = owner.lease {
-        put("lease", &lease.to_string());
+        text.key("lease").number(lease.get().into());
     }
     if let Some(start) = owner.start {
-        put("start", &start.to_string());
+        text.key("start").number(start);
     }
     if let Some(boot) = &owner.identity.boot {
-        put("boot", &escape(boot, 64));
+        text.key("boot").escaped(boot, 64);
     }
     if let Some(namespace) = owner.identity.namespace {
-        put("pidns", &namespace.to_string());
+        text.key("pidns").number(namespace);
     }
     if let Some(thread) = owner.thread {
-        put("thread", &thread.to_string());
+        text.key("thread").number(thread.get());
     }
     if let Some(user) = owner.identity.user {
-        put("user", &user.to_string());
+        text.key("user").number(user.into());
     }
     if let Some(since) = owner.since {
-        put("since", &format!("{}.{:09}", since.as_secs(), since.subsec_nanos()));
+        text.key("since").number(since.as_secs());
+        text.text.push('.');
+        text.digits(since.subsec_nanos().into(), 9);
     }
-    put("serial", &owner.serial.to_string());
+    text.key("serial").number(owner.serial);
     if mark.passed != 0 {
-        put("passed", &mark.passed.to_string());
+        text.key("passed").number(mark.passed);
     }
-    put("host", &escape(&owner.identity.host, 64));
-    let room = SIZE.saturating_sub(text.len() + ";command=\n".len());
-    text.push(separator);
-    text.push_str("command=");
-    text.push_str(&escape(&owner.command, room));
-    text
+    text.key("host").escaped(&owner.identity.host, 64);
+    let room = SIZE.saturating_sub(text.text.len() + ";command=\n".len());
+    text.key("command").escaped(&owner.command, room);
+    text.text
 }
 
-fn pad(mut text: String) -> Vec<u8> {
-    debug_assert!(text.len() <= SIZE, "a record fits its size by construction: {text:?}");
-    while text.len() < SIZE - 1 {
-        text.push(' ');
-    }
-    if text.len() < SIZE {
-        text.push('\n');
-    }
-    text.into_bytes()
+/// A record that is being written: by every acquisition, so nothing is allocated on the way.
+struct Text {
+    text: String,
+    separator: char,
 }
 
-/// `text` with everything but plain graphic ASCII as `%XX`, at most `room` bytes long.
-fn escape(text: &str, room: usize) -> String {
-    let mut out = String::new();
-    for character in text.chars() {
-        let mut buffer = [0; 4];
-        let mut piece = String::new();
-        for &byte in character.encode_utf8(&mut buffer).as_bytes() {
-            if byte.is_ascii_graphic() && !matches!(byte, b'%' | b';') {
-                piece.push(char::from(byte));
-            } else {
-                piece.push_str(&format!("%{byte:02X}"));
+impl Text {
+    fn key(&mut self, key: &str) -> &mut Text {
+        self.text.push(self.separator);
+        self.text.push_str(key);
+        self.text.push('=');
+        self
+    }
+
+    fn number(&mut self, number: u64) {
+        self.digits(number, 1);
+    }
+
+    /// `number` in decimal, with zeros before it up to a width of `least`.
+    fn digits(&mut self, mut number: u64, least: usize) {
+        let mut digits = [b'0'; 20];
+        let mut first = digits.len();
+        while number != 0 || digits.len() - first < least {
+            first -= 1;
+            digits[first] = b'0' + (number % 10) as u8;
+            number /= 10;
+        }
+        self.text.extend(digits[first..].iter().map(|&digit| char::from(digit)));
+    }
+
+    /// `text` with everything but plain graphic ASCII as `%XX`, at most `room` bytes long.
+    fn escaped(&mut self, text: &str, room: usize) {
+        const HEX: &[u8; 16] = b"0123456789ABCDEF";
+        let end = self.text.len() + room;
+        for character in text.chars() {
+            let plain = character.is_ascii_graphic() && !matches!(character, '%' | ';');
+            let length = if plain { 1 } else { 3 * character.len_utf8() };
+            if self.text.len() + length > end {
+                break;
+            }
+            if plain {
+                self.text.push(character);
+                continue;
+            }
+            for &byte in character.encode_utf8(&mut [0; 4]).as_bytes() {
+                let digit = |half: u8| char::from(HEX[usize::from(half)]);
+                self.text.extend(['%', digit(byte >> 4), digit(byte & 15)]);
             }
         }
-        if out.len() + piece.len() > room {
-            break;
-        }
-        out.push_str(&piece);
     }
-    out
+}
+
+fn pad(text: String) -> Vec<u8> {
+    debug_assert!(text.len() <= SIZE, "a record fits its size by construction: {text:?}");
+    let mut bytes = text.into_bytes();
+    if bytes.len() < SIZE {
+        bytes.resize(SIZE - 1, b' ');
+        bytes.push(b'\n');
+    }
+    bytes
 }
 
 fn unescape(text: &[u8]) -> String {
@@ -172,20 +197,37 @@ fn unescape(text: &[u8]) -> String {
 
 fn parse(bytes: &[u8], separator: u8) -> Record {
     let bytes = bytes.get(..MAX_READ).unwrap_or(bytes);
-    if bytes.iter().all(|byte| byte.is_ascii_whitespace()) {
+    if bytes.iter().all(u8::is_ascii_whitespace) {
         return Record::Empty;
     }
-    let mut lines = bytes.split(|&byte| byte == separator);
+    // The blanks at the end would be a line to look through.
+    let mut lines = bytes.trim_ascii_end().split(|&byte| byte == separator);
     let first = lines.next().unwrap_or_default().trim_ascii();
-    let mut owner = Owner::bare(0);
+    let rest = || lines.clone().filter_map(field);
+    if !rest().any(|(key, _)| key == b"pathlock") {
+        return pid(first).map_or(Record::Foreign, |pid| Record::Bare(Owner::bare(pid)));
+    }
+    if let Some(pid) = pid(first) {
+        return owned(pid, rest());
+    }
+    if first != FREE.as_bytes() {
+        return Record::Foreign;
+    }
+    let passed = rest().find(|(key, _)| *key == b"passed");
+    Record::Free(Mark { passed: passed.and_then(|(_, value)| number(value)).unwrap_or_default() })
+}
+
+fn field(line: &[u8]) -> Option<(&[u8], &[u8])> {
+    let at = line.iter().position(|&byte| byte == b'=')?;
+    Some((&line[..at], line[at + 1..].trim_ascii_end()))
+}
+
+fn owned<'a>(pid: u32, fields: impl Iterator<Item = (&'a [u8], &'a [u8])>) -> Record {
+    let mut owner = Owner::bare(pid);
     let mut identity = Identity::default();
     let mut mark = Mark::default();
-    let mut ours = false;
-    for line in lines {
-        let Some(at) = line.iter().position(|&byte| byte == b'=') else { continue };
-        let (key, value) = (&line[..at], line[at + 1..].trim_ascii_end());
+    for (key, value) in fields {
         match key {
-            b"pathlock" => ours = true,
             b"scheme" => owner.scheme = unescape(value).into(),
             b"kernel" => owner.kernel = value == b"flock",
             b"lease" => {
@@ -205,16 +247,8 @@ fn parse(bytes: &[u8], separator: u8) -> Record {
             _ => {}
         }
     }
-    match (pid(first), ours) {
-        (Some(pid), true) => {
-            owner.pid = pid;
-            owner.identity = Arc::new(identity);
-            Record::Owned(owner, mark)
-        }
-        (Some(pid), false) => Record::Bare(Owner::bare(pid)),
-        (None, true) if first == FREE.as_bytes() => Record::Free(mark),
-        (None, _) => Record::Foreign,
-    }
+    owner.identity = Arc::new(identity);
+    Record::Owned(owner, mark)
 }
 
 /// A pid that can be one: decimal ASCII digits and nothing else, from 1 to the largest `pid_t`.
