@@ -75,9 +75,13 @@ type AnyLock = Lock<Arc<dyn Scheme>>;
 /// ```
 #[derive(Clone)]
 pub struct Lock<S> {
-    path: PathBuf,
-    lock_file: PathBuf,
+    path: Arc<Path>,
+    lock_file: Arc<Path>,
+    /// `None` where the paths are no place for a lock.
+    site: Option<Site>,
     scheme: S,
+    /// The scheme's name, as records have it.
+    scheme_name: Arc<str>,
     options: Options,
 }
 
@@ -104,14 +108,20 @@ impl<S: Scheme> Lock<S> {
     #[must_use]
     pub fn with_scheme(path: impl AsRef<Path>, scheme: S) -> Lock<S> {
         let path = absolute(path.as_ref());
-        Lock { lock_file: scheme.lock_file(&path), path, scheme, options: Options::default() }
+        Lock::of(scheme.lock_file(&path).into(), path.into(), scheme, Options::default())
     }
 
     /// [`at`](Self::at), with a scheme that is a value.
     #[must_use]
     pub fn at_with_scheme(lock_file: impl AsRef<Path>, scheme: S) -> Lock<S> {
-        let path = absolute(lock_file.as_ref());
-        Lock { lock_file: path.clone(), path, scheme, options: Options::default() }
+        let path: Arc<Path> = absolute(lock_file.as_ref()).into();
+        Lock::of(Arc::clone(&path), path, scheme, Options::default())
+    }
+
+    fn of(lock_file: Arc<Path>, path: Arc<Path>, scheme: S, options: Options) -> Lock<S> {
+        let scheme_name = scheme.name().into();
+        let site = Site::new(Arc::clone(&path), Arc::clone(&lock_file)).ok();
+        Lock { site: site.filter(|_| path.is_absolute()), path, lock_file, scheme, scheme_name, options }
     }
 
     /// What is protected, as an absolute path.
@@ -196,7 +206,7 @@ impl<S: Scheme> Lock<S> {
             }
             Recovery::ProvenDead | Recovery::Never => hold,
         };
-        Ok(Guard::new(hold, site, key, by, self.options.mode, self.scheme.name()))
+        Ok(Guard::new(hold, site, key, by, self.options.mode, &self.scheme_name))
     }
 
     fn check_mode(&self, site: &Site) -> Result<(), LockError> {
@@ -230,7 +240,7 @@ impl<S: Scheme> Lock<S> {
             Recovery::ProvenDead | Recovery::Never => None,
         };
         let command = self.options.command.as_ref();
-        Owner { scheme: self.scheme.name().into(), lease, ..Owner::current(command) }
+        Owner { lease, ..Owner::current(&self.scheme_name, command) }
     }
 
     fn request<'a>(&self, site: &'a Site, owner: &'a Owner, waits: bool) -> Request<'a> {
@@ -262,10 +272,13 @@ impl<S: Scheme> Lock<S> {
     }
 
     fn site(&self) -> Result<Site, LockError> {
+        if let Some(site) = &self.site {
+            return Ok(site.clone());
+        }
         let wrong = |obstacle| {
             LockError::LockFailed(Box::new(Failure {
-                path: self.path.clone(),
-                lock_file: self.lock_file.clone(),
+                path: self.path.to_path_buf(),
+                lock_file: self.lock_file.to_path_buf(),
                 obstacle,
             }))
         };
@@ -274,7 +287,7 @@ impl<S: Scheme> Lock<S> {
                 "it can't be made absolute: give a path that is not empty, from a directory that exists";
             return Err(wrong(Obstacle::new(FailureReason::BadPath, message)));
         }
-        Site::new(self.path.clone(), self.lock_file.clone()).map_err(wrong)
+        Site::new(Arc::clone(&self.path), Arc::clone(&self.lock_file)).map_err(wrong)
     }
 }
 

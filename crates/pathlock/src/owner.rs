@@ -95,8 +95,8 @@ pub(crate) fn my_identity() -> Arc<Identity> {
 }
 
 impl Owner {
-    /// The calling thread of this process, now.
-    pub(crate) fn current(command: Option<&Arc<str>>) -> Owner {
+    /// The calling thread of this process, now, as one that uses `scheme`.
+    pub(crate) fn current(scheme: &Arc<str>, command: Option<&Arc<str>>) -> Owner {
         static SERIAL: AtomicU64 = AtomicU64::new(0);
         let me = myself();
         Owner {
@@ -107,7 +107,7 @@ impl Owner {
             since: SystemTime::now().duration_since(UNIX_EPOCH).ok(),
             serial: SERIAL.fetch_add(1, Ordering::Relaxed),
             command: Arc::clone(command.unwrap_or(&me.command)),
-            scheme: Arc::from(""),
+            scheme: Arc::clone(scheme),
             kernel: false,
             lease: None,
         }
@@ -116,7 +116,7 @@ impl Owner {
     /// This thread of this process.
     #[must_use]
     pub fn of_this_thread() -> Owner {
-        Owner::current(None)
+        Owner::current(&Arc::from(""), None)
     }
 
     /// Who is known by a pid alone, as in a file that another program wrote.

@@ -51,12 +51,9 @@ impl<S: Scheme + Clone + 'static> Lock<S> {
     /// # Errors
     /// As [`acquire`](Self::acquire).
     pub fn acquire_async_within(&self, timeout: impl Into<Timeout>) -> Acquire {
-        let lock = Lock {
-            path: self.path.clone(),
-            lock_file: self.lock_file.clone(),
-            scheme: Arc::new(self.scheme.clone()) as Arc<dyn Scheme>,
-            options: self.options.clone(),
-        };
+        let scheme = Arc::new(self.scheme.clone()) as Arc<dyn Scheme>;
+        let lock =
+            Lock::of(Arc::clone(&self.lock_file), Arc::clone(&self.path), scheme, self.options.clone());
         Acquire { lock, timeout: timeout.into(), asked: None, done: false }
     }
 }
