@@ -39,6 +39,7 @@ fn errors_of(call: &Call) -> &'static [&'static str] {
         "read" | "pread64" | "getdents64" => &["EINTR", "EIO", "ESTALE"],
         "fstat" | "stat" | "lstat" | "newfstatat" | "statx" => &["EACCES", "EIO", "ESTALE"],
         "readlink" | "readlinkat" => &["EACCES", "EIO", "ESTALE"],
+        "madvise" => &["EINVAL", "ENOMEM"],
         "statfs" => &["EACCES", "EIO", "ENOSYS"],
         "lseek" => &["EIO"],
         "kill" => &["EPERM"],

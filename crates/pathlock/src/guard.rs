@@ -60,7 +60,7 @@ impl Held {
     }
 
     fn is_inherited(&self) -> bool {
-        self.pid != std::process::id()
+        self.pid != sys::process_id()
     }
 }
 
@@ -93,7 +93,7 @@ impl Guard {
             entry,
             by,
             shared: AtomicBool::new(mode == Mode::Shared),
-            pid: std::process::id(),
+            pid: sys::process_id(),
             scheme: Arc::clone(scheme),
         });
         registry::add(entry, key, by, Arc::downgrade(&held));

@@ -70,7 +70,7 @@ struct Myself {
 fn myself() -> &'static Myself {
     static MYSELF: sys::ForkLocal<Myself> = sys::ForkLocal::new();
     MYSELF.get_or_init(|| {
-        let pid = std::process::id();
+        let pid = sys::process_id();
         Myself {
             pid,
             start: sys::process_state(pid).start(),

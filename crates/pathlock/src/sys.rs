@@ -14,6 +14,8 @@ mod platform;
 mod platform;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod proc_locks;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod process_id;
 #[cfg(unix)]
 mod unix;
 
@@ -25,6 +27,11 @@ pub(crate) use fork_local::ForkLocal;
 pub(crate) use platform::*;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) use proc_locks::{contenders, locked_inodes};
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(crate) use process_id::process_id;
+/// Elsewhere the C library remembers it, or there is no fork.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(crate) use std::process::id as process_id;
 #[cfg(unix)]
 pub(crate) use unix::*;
 

@@ -11,6 +11,7 @@ use crate::deadline::{Deadline, Timeout};
 use crate::error::LockError;
 use crate::guard::Guard;
 use crate::scheme::Scheme;
+use crate::sys;
 use crate::wait::{self, Handoff};
 
 impl<S: Scheme + Clone + 'static> Lock<S> {
@@ -79,7 +80,7 @@ impl Future for Acquire {
         if this.done {
             return Poll::Pending;
         }
-        let me = std::process::id();
+        let me = sys::process_id();
         // A forked child has not the thread that waits: it asks its own.
         if let Some((pid, handoff)) = &this.asked
             && *pid == me
@@ -105,7 +106,7 @@ impl Future for Acquire {
 impl Drop for Acquire {
     fn drop(&mut self) {
         if let Some((pid, handoff)) = &self.asked
-            && *pid == std::process::id()
+            && *pid == sys::process_id()
             && !self.done
         {
             // What has come is released here.
