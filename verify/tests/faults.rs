@@ -40,7 +40,7 @@ fn errors_of(call: &Call) -> &'static [&'static str] {
         "fstat" | "stat" | "lstat" | "newfstatat" | "statx" => &["EACCES", "EIO", "ESTALE"],
         "readlink" | "readlinkat" => &["EACCES", "EIO", "ESTALE"],
         "madvise" => &["EINVAL", "ENOMEM"],
-        "statfs" => &["EACCES", "EIO", "ENOSYS"],
+        "statfs" | "fstatfs" => &["EACCES", "EIO", "ENOSYS"],
         "lseek" => &["EIO"],
         "kill" => &["EPERM"],
         "inotify_init1" => &["EMFILE", "ENOMEM"],

@@ -9,7 +9,7 @@
 //! - A record is as long as any other, and is written by one `pwrite` over the one before it: a
 //!   writer that is killed leaves no half of one, and overwriting needs no new disk block. Whoever
 //!   decides something reads it with the kernel lock in hand; a look without it may see two mixed.
-//! - Reading is total: any bytes give an answer, at most [`MAX_READ`] of them are looked at.
+//! - Reading is total: any bytes give an answer, at most 4 KiB of them are looked at.
 
 use std::fmt;
 use std::num::{NonZeroU32, NonZeroU64};
@@ -22,7 +22,7 @@ use crate::sys;
 
 mod record;
 
-pub(crate) use record::{MAX_READ, Mark, Record};
+pub(crate) use record::{Mark, Record};
 
 /// A process that holds, or held, a lock: as much as is known of it.
 ///

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::any::AnyLockFile;
-use crate::owner::{MAX_READ, Record};
+use crate::owner::Record;
 use crate::scheme::{Scheme, scheme_named};
 use crate::sys;
 
@@ -96,7 +96,7 @@ impl Locks {
             return None;
         }
         let (file, _) = sys::open_existing(path).ok()?;
-        let text = sys::read_start(&file, MAX_READ).ok()?;
+        let text = Record::text_in(&file).ok()?;
         match Record::parse(&text) {
             Record::Owned(owner, _) => scheme_named(owner.scheme()).or_else(|| scheme_named("link")),
             Record::Free(_) => scheme_named("link"),

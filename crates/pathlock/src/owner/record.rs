@@ -1,13 +1,16 @@
 //! The written form of an owner, and the mark that stands in its place when nobody owns.
 
+use std::fs::File;
+use std::io;
 use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Identity, Owner};
+use crate::sys;
 
 /// No more of a file is ever read. The record of a living program is [`SIZE`] long.
-pub(crate) const MAX_READ: usize = 4096;
+const MAX_READ: usize = 4096;
 /// Every record and mark is this long: one `pwrite` replaces another whole.
 const SIZE: usize = 512;
 /// The first word of a free mark: not a number, so that no reader of pids signals anybody.
@@ -36,6 +39,20 @@ pub(crate) struct Mark {
 }
 
 impl Record {
+    /// What there is to [`parse`](Self::parse) in a file.
+    pub(crate) fn text_in(file: &File) -> io::Result<Vec<u8>> {
+        sys::read_start(file, MAX_READ, SIZE)
+    }
+
+    /// Whether the text of a file is the record of this very acquisition, as [`Owner::is_same`] has it. Nothing
+    /// is made of it: every release looks.
+    pub(crate) fn is_of(text: &[u8], owner: &Owner) -> bool {
+        let mut lines = text.split(|&byte| byte == b'\n');
+        let by_pid = lines.next().is_some_and(|first| number(first) == Some(owner.pid.into()));
+        let mut serials = lines.filter_map(field).filter(|(key, _)| *key == b"serial");
+        by_pid && serials.next().is_some_and(|(_, serial)| number(serial) == Some(owner.serial))
+    }
+
     /// The text for a file.
     pub(crate) fn owned(owner: &Owner, mark: Mark) -> Vec<u8> {
         let mut text = fields(owner, mark, '\n');

@@ -39,7 +39,7 @@ use super::{Attempt, Busy, Request, Waiter};
 use crate::error::{FailureReason, Obstacle};
 use crate::litter;
 use crate::mode::{Mode, Recovery};
-use crate::owner::{MAX_READ, Mark, Record};
+use crate::owner::{Mark, Record};
 use crate::recover::{self, Breaker, Verdict};
 use crate::site::Site;
 use crate::status::{Seen, State, Status};
@@ -90,7 +90,7 @@ impl Target {
 
     fn text(&self) -> io::Result<Vec<u8>> {
         match self.kind {
-            Kind::File => sys::read_start(&self.file, MAX_READ),
+            Kind::File => Record::text_in(&self.file),
             Kind::Directory | Kind::Symlink | Kind::Special => Ok(Vec::new()),
         }
     }
@@ -120,7 +120,6 @@ fn open(path: &Path) -> Result<Option<Target>, Obstacle> {
 
 pub(super) fn attempt<K: KernelLock>(lock: K, request: &Request<'_>) -> Result<Attempt, Obstacle> {
     let site = request.site;
-    let filesystem = site.filesystem()?;
     loop {
         let target = match open(site.lock_file())? {
             Some(target) => target,
@@ -132,6 +131,7 @@ pub(super) fn attempt<K: KernelLock>(lock: K, request: &Request<'_>) -> Result<A
             return Err(Obstacle::from(io::Error::from(io::ErrorKind::PermissionDenied))
                 .saying("this scheme needs a file that may be written: use scheme flock"));
         }
+        let filesystem = sys::filesystem_of(&target.file)?;
         let target = Arc::new(target);
         let queue = || match filesystem {
             Filesystem::Local if request.waits => KernelQueue::waiter(lock, request, &target),
@@ -198,8 +198,8 @@ fn settle_locked(
         sys::write_start(&target.file, &Record::owned(&owner, Mark::default()))?;
     }
     let settled = match filesystem {
-        Filesystem::Local => breaking::outlasts(request.site, &target.file),
-        Filesystem::Remote => recover::still_names(request.site, &target.file).map(Some),
+        Filesystem::Local => breaking::outlasts(request.site, &target.file, target.id),
+        Filesystem::Remote => recover::names(request.site, target.id).map(Some),
     };
     if !matches!(settled, Ok(Some(true))) {
         if recorded {

@@ -21,7 +21,7 @@ use super::{Attempt, Request, Scheme};
 use crate::error::Obstacle;
 use crate::litter;
 use crate::mode::Mode;
-use crate::owner::{MAX_READ, Mark, Owner, Record};
+use crate::owner::{Mark, Owner, Record};
 use crate::site::Site;
 use crate::status::Status;
 use crate::sys::{self, Filesystem, Kind};
@@ -205,7 +205,7 @@ fn open_record(directory: &File, name: &OsStr) -> io::Result<Option<(File, bool,
     if sys::stat_of(&file)?.kind != Kind::File {
         return Ok(None);
     }
-    let record = Record::parse(&sys::read_start(&file, MAX_READ)?);
+    let record = Record::parse(&Record::text_in(&file)?);
     Ok(Some((file, writable, record)))
 }
 

@@ -37,7 +37,11 @@ impl<K: KernelLock> KernelHold<K> {
         if !self.recorded {
             return Ok(());
         }
-        match target.record()?.owner() {
+        let text = target.text()?;
+        if Record::is_of(&text, &self.owner) {
+            return Ok(());
+        }
+        match Record::parse(&text).owner() {
             Some(owner) if !owner.is_same(&self.owner) => Err(Lost::Taken(Some(owner.clone()))),
             // Somebody has emptied the file: the kernel lock is still ours.
             _ => Ok(()),
@@ -54,8 +58,11 @@ impl<K: KernelLock> KernelHold<K> {
         if sys::is_still(&target.file, target.id) {
             return use_it(target);
         }
-        let reopened = open(self.site.lock_file()).ok().flatten().ok_or(Lost::Gone)?;
-        use_it(&reopened)
+        use_it(&self.reopen()?)
+    }
+
+    fn reopen(&self) -> Result<Target, Lost> {
+        open(self.site.lock_file()).ok().flatten().ok_or(Lost::Gone)
     }
 }
 
@@ -65,26 +72,27 @@ impl<K: KernelLock> Hold for KernelHold<K> {
     }
 
     fn release(&mut self) -> Result<(), Lost> {
-        let result = self.with_target(|target| {
+        let Some(target) = self.target.take() else { return Err(Lost::Gone) };
+        let let_go = |target: &Target| {
             self.check(target)?;
             let erased = self.erase(target);
             self.lock.unlock(&target.file)?;
             Ok(erased?)
-        });
-        let Some(target) = self.target.take() else { return result };
+        };
         if !sys::is_still(&target.file, target.id) {
+            // The number of our file may be another's by now: it is not ours to close.
             if let Ok(target) = Arc::try_unwrap(target) {
                 sys::abandon(target.file);
             }
-            return result;
+            return self.reopen().and_then(|target| let_go(&target));
         }
+        let result = let_go(&target);
         let adopted = matches!(result, Err(Lost::Taken(Some(_))))
             && recover::still_names(&self.site, &target.file).unwrap_or(false);
         if result.is_err() && !adopted {
             // A breaker that has taken the name aside to look may yet give it back: it must not come
             // back with the record of one that holds nothing.
-            let recorded = target.record().ok().and_then(|record| record.owner().cloned());
-            if recorded.is_some_and(|owner| owner.is_same(&self.owner)) {
+            if target.text().is_ok_and(|text| Record::is_of(&text, &self.owner)) {
                 let _ = self.erase(&target);
             }
             let _ = self.lock.unlock(&target.file);
@@ -118,7 +126,7 @@ impl<K: KernelLock> Hold for KernelHold<K> {
         if self.recorded {
             sys::write_start(&target.file, &Record::owned(&self.owner, Mark::default()))?;
         }
-        match breaking::outlasts(&self.site, &target.file)? {
+        match breaking::outlasts(&self.site, &target.file, target.id)? {
             Some(true) => Ok(true),
             Some(false) => Err(Lost::Gone),
             // A breaker came for the readers, and is stopped.
