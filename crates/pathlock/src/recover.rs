@@ -101,6 +101,11 @@ pub(crate) fn by_record(record: &Record) -> Verdict {
             Some(owner.clone()),
             "another program made it, and its pid alone proves nothing",
         )),
+        Record::Idle(_) => Verdict::Held(Status::new(
+            State::Unknown,
+            None,
+            "it is a lock file of scheme flock or ofd, which stays when nobody holds the lock",
+        )),
         Record::Empty => Verdict::Held(Status::new(
             State::Unknown,
             None,

@@ -23,6 +23,8 @@ pub(crate) enum Record {
     Owned(Owner, Mark),
     /// One of ours let it go and left it for the next in the queue.
     Free(Mark),
+    /// One of ours let go of a lock that is the kernel's alone, by this scheme: the file stays.
+    Idle(Arc<str>),
     /// Another program's: a pid and nothing that proves whose it is.
     Bare(Owner),
     /// Nothing at all, as pylockfile's links, and kernel locks that are free.
@@ -49,8 +51,8 @@ impl Record {
     pub(crate) fn is_of(text: &[u8], owner: &Owner) -> bool {
         let mut lines = text.split(|&byte| byte == b'\n');
         let by_pid = lines.next().is_some_and(|first| number(first) == Some(owner.pid.into()));
-        let mut serials = lines.filter_map(field).filter(|(key, _)| *key == b"serial");
-        by_pid && serials.next().is_some_and(|(_, serial)| number(serial) == Some(owner.serial))
+        let serial = lines.find_map(|line| line.strip_prefix(b"serial="));
+        by_pid && serial.and_then(number) == Some(owner.serial)
     }
 
     /// The text for a file.
@@ -63,6 +65,16 @@ impl Record {
     /// The text for a file that is left to the next in the queue.
     pub(crate) fn free(mark: Mark) -> Vec<u8> {
         pad(format!("{FREE}\npathlock=1\npassed={}\n", mark.passed))
+    }
+
+    /// The text for a file that stays, with nobody's lock on it.
+    pub(crate) fn idle(scheme: &str) -> Vec<u8> {
+        let mut text = Text { text: String::with_capacity(SIZE), separator: '\n' };
+        text.text.push_str(FREE);
+        text.key("pathlock").number(1);
+        text.key("scheme").escaped(scheme, 16);
+        text.text.push('\n');
+        pad(text.text)
     }
 
     /// The text for the target of a symbolic link.
@@ -83,7 +95,7 @@ impl Record {
     pub(crate) fn owner(&self) -> Option<&Owner> {
         match self {
             Record::Owned(owner, _) | Record::Bare(owner) => Some(owner),
-            Record::Free(_) | Record::Empty | Record::Foreign => None,
+            Record::Free(_) | Record::Idle(_) | Record::Empty | Record::Foreign => None,
         }
     }
 }
@@ -165,15 +177,16 @@ impl Text {
     fn escaped(&mut self, text: &str, room: usize) {
         const HEX: &[u8; 16] = b"0123456789ABCDEF";
         let end = self.text.len() + room;
-        for character in text.chars() {
-            let plain = character.is_ascii_graphic() && !matches!(character, '%' | ';');
-            let length = if plain { 1 } else { 3 * character.len_utf8() };
-            if self.text.len() + length > end {
+        let special = |character: char| !character.is_ascii_graphic() || matches!(character, '%' | ';');
+        let mut rest = text;
+        loop {
+            let plain = rest.find(special).unwrap_or(rest.len()).min(end - self.text.len());
+            self.text.push_str(&rest[..plain]);
+            rest = &rest[plain..];
+            let Some(character) = rest.chars().next() else { break };
+            rest = &rest[character.len_utf8()..];
+            if !special(character) || self.text.len() + 3 * character.len_utf8() > end {
                 break;
-            }
-            if plain {
-                self.text.push(character);
-                continue;
             }
             for &byte in character.encode_utf8(&mut [0; 4]).as_bytes() {
                 let digit = |half: u8| char::from(HEX[usize::from(half)]);
@@ -229,6 +242,9 @@ fn parse(bytes: &[u8], separator: u8) -> Record {
     }
     if first != FREE.as_bytes() {
         return Record::Foreign;
+    }
+    if let Some((_, scheme)) = rest().find(|(key, _)| *key == b"scheme") {
+        return Record::Idle(unescape(scheme).into());
     }
     let passed = rest().find(|(key, _)| *key == b"passed");
     Record::Free(Mark { passed: passed.and_then(|(_, value)| number(value)).unwrap_or_default() })
@@ -383,5 +399,6 @@ mod tests {
         assert_eq!(Record::parse(b"poetry.lock: a file of versions"), Record::Foreign);
         assert_eq!(Record::parse(b"free\n"), Record::Foreign, "a mark is ours only when it says so");
         assert_eq!(Record::parse(&Record::free(Mark { passed: 7 })), Record::Free(Mark { passed: 7 }));
+        assert_eq!(Record::parse(&Record::idle("ofd")), Record::Idle("ofd".into()), "no link's mark");
     }
 }

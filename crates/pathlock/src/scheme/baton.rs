@@ -298,7 +298,7 @@ fn settle_locked(
     };
     let mark = match record {
         Record::Owned(_, mark) | Record::Free(mark) => mark,
-        Record::Bare(_) | Record::Empty | Record::Foreign => Mark::default(),
+        Record::Idle(_) | Record::Bare(_) | Record::Empty | Record::Foreign => Mark::default(),
     };
     if !place.record_file(form)?.is_some_and(|(_, writable)| writable) {
         // Another user's file: it can't be adopted, but the directory may let us take it away.

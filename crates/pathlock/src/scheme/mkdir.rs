@@ -219,7 +219,7 @@ fn is_owners(name: &OsStr, record: &Record) -> bool {
         Record::Owned(..) | Record::Free(_) => true,
         // One whose maker was killed before it was written; and pylockfile's, which are empty.
         Record::Empty => is_reader_name(name) || name.to_str().is_some_and(has_owners_form),
-        Record::Bare(_) | Record::Foreign => false,
+        Record::Idle(_) | Record::Bare(_) | Record::Foreign => false,
     }
 }
 

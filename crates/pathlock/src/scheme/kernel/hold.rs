@@ -4,9 +4,9 @@ use std::fs::File;
 use std::io;
 use std::sync::Arc;
 
-use super::{KernelLock, Target, may_record, open};
+use super::{Before, KernelLock, Target, open};
 use crate::mode::Mode;
-use crate::owner::{Mark, Owner, Record};
+use crate::owner::{Owner, Record};
 use crate::recover;
 use crate::scheme::{Hold, Lost, breaking};
 use crate::site::Site;
@@ -19,8 +19,8 @@ pub(super) struct KernelHold<K> {
     /// `None` once released.
     pub(super) target: Option<Arc<Target>>,
     pub(super) owner: Owner,
-    /// Whether our record is in the file.
-    pub(super) recorded: bool,
+    /// What was where our record is; `None` where it is not in the file.
+    pub(super) before: Option<Before>,
 }
 
 impl<K: KernelLock> KernelHold<K> {
@@ -28,28 +28,28 @@ impl<K: KernelLock> KernelHold<K> {
         self.target.as_ref().ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
-    fn check(&self, target: &Target) -> Result<(), Lost> {
+    /// Whether the lock is ours; and what was where our record is, if that is there still.
+    fn check(&self, target: &Target) -> Result<Option<Before>, Lost> {
         let there = sys::stat_at(self.site.lock_file())?.ok_or(Lost::Gone)?;
         if there.id != target.id {
             let other = open(self.site.lock_file()).ok().flatten().and_then(|other| other.record().ok());
             return Err(Lost::Taken(other.and_then(|record| record.owner().cloned())));
         }
-        if !self.recorded {
-            return Ok(());
-        }
+        let Some(before) = self.before else { return Ok(None) };
         let text = target.text()?;
         if Record::is_of(&text, &self.owner) {
-            return Ok(());
+            return Ok(Some(before));
         }
         match Record::parse(&text).owner() {
             Some(owner) if !owner.is_same(&self.owner) => Err(Lost::Taken(Some(owner.clone()))),
-            // Somebody has emptied the file: the kernel lock is still ours.
-            _ => Ok(()),
+            // Somebody has emptied the file, or written into it: the kernel lock is still ours.
+            _ => Ok(None),
         }
     }
 
-    fn erase(&self, target: &Target) -> io::Result<()> {
-        if self.recorded { sys::truncate(&target.file) } else { Ok(()) }
+    /// Erases our record, if the lock is ours.
+    fn erase(&self, target: &Target) -> Result<io::Result<()>, Lost> {
+        Ok(self.check(target)?.map_or(Ok(()), |before| target.erase(&self.owner, before)))
     }
 
     /// Our own file, or the one at the path where this process has closed all its files.
@@ -74,8 +74,7 @@ impl<K: KernelLock> Hold for KernelHold<K> {
     fn release(&mut self) -> Result<(), Lost> {
         let Some(target) = self.target.take() else { return Err(Lost::Gone) };
         let let_go = |target: &Target| {
-            self.check(target)?;
-            let erased = self.erase(target);
+            let erased = self.erase(target)?;
             self.lock.unlock(&target.file)?;
             Ok(erased?)
         };
@@ -92,8 +91,10 @@ impl<K: KernelLock> Hold for KernelHold<K> {
         if result.is_err() && !adopted {
             // A breaker that has taken the name aside to look may yet give it back: it must not come
             // back with the record of one that holds nothing.
-            if target.text().is_ok_and(|text| Record::is_of(&text, &self.owner)) {
-                let _ = self.erase(&target);
+            if let Some(before) = self.before
+                && target.text().is_ok_and(|text| Record::is_of(&text, &self.owner))
+            {
+                let _ = target.erase(&self.owner, before);
             }
             let _ = self.lock.unlock(&target.file);
         }
@@ -113,19 +114,16 @@ impl<K: KernelLock> Hold for KernelHold<K> {
         if !K::CONVERTS || !sys::is_still(&target.file, target.id) {
             return Err(Lost::Os(io::ErrorKind::Unsupported.into()));
         }
-        self.check(&target)?;
         if mode == Mode::Shared {
-            self.erase(&target)?;
-            self.recorded = false;
+            self.erase(&target)??;
+            self.before = None;
             return Ok(self.lock.try_lock(&target.file, Mode::Shared)?);
         }
+        self.check(&target)?;
         if !self.lock.try_lock(&target.file, Mode::Exclusive)? {
             return Ok(false);
         }
-        self.recorded = may_record(&target, &target.record()?);
-        if self.recorded {
-            sys::write_start(&target.file, &Record::owned(&self.owner, Mark::default()))?;
-        }
+        self.before = target.write(&self.owner, &target.record()?)?;
         match breaking::outlasts(&self.site, &target.file, target.id)? {
             Some(true) => Ok(true),
             Some(false) => Err(Lost::Gone),
@@ -138,8 +136,8 @@ impl<K: KernelLock> Hold for KernelHold<K> {
         let owner = Owner { kernel: true, ..owner };
         let result = self.with_target(|target| {
             self.check(target)?;
-            if self.recorded {
-                sys::write_start(&target.file, &Record::owned(&owner, Mark::default()))?;
+            if self.before.is_some() {
+                target.write(&owner, &target.record()?)?;
             }
             Ok(())
         });
