@@ -53,8 +53,8 @@ impl<S: Scheme + Clone + 'static> Lock<S> {
     /// As [`acquire`](Self::acquire).
     pub fn acquire_async_within(&self, timeout: impl Into<Timeout>) -> Acquire {
         let scheme = Arc::new(self.scheme.clone()) as Arc<dyn Scheme>;
-        let lock =
-            Lock::of(Arc::clone(&self.lock_file), Arc::clone(&self.path), scheme, self.options.clone());
+        let (lock_file, path) = (Arc::clone(&self.lock_file), Arc::clone(&self.path));
+        let lock = Lock { kept: None, ..Lock::of(lock_file, path, scheme, self.options.clone()) };
         Acquire { lock, timeout: timeout.into(), asked: None, done: false }
     }
 }

@@ -170,7 +170,7 @@ impl Text {
             digits[first] = b'0' + (number % 10) as u8;
             number /= 10;
         }
-        self.text.extend(digits[first..].iter().map(|&digit| char::from(digit)));
+        self.text.push_str(std::str::from_utf8(&digits[first..]).unwrap_or_default());
     }
 
     /// `text` with everything but plain graphic ASCII as `%XX`, at most `room` bytes long.
@@ -230,8 +230,7 @@ fn parse(bytes: &[u8], separator: u8) -> Record {
     if bytes.iter().all(u8::is_ascii_whitespace) {
         return Record::Empty;
     }
-    // The blanks at the end would be a line to look through.
-    let mut lines = bytes.trim_ascii_end().split(|&byte| byte == separator);
+    let mut lines = bytes.split(|&byte| byte == separator);
     let first = lines.next().unwrap_or_default().trim_ascii();
     let rest = || lines.clone().filter_map(field);
     if !rest().any(|(key, _)| key == b"pathlock") {

@@ -49,9 +49,12 @@ use crate::status::{Seen, State, Status};
 use crate::sys::{self, FileId, Filesystem, Kind};
 
 mod hold;
+mod kept;
 mod queue;
 
-use hold::KernelHold;
+use hold::{Keeper, KernelHold};
+use kept::Birth;
+pub(crate) use kept::Kept;
 use queue::KernelQueue;
 pub(super) use queue::{Courtesy, give_way};
 
@@ -160,7 +163,11 @@ fn open(path: &Path) -> Result<Option<Target>, Obstacle> {
 
 pub(super) fn attempt<K: KernelLock>(lock: K, request: &Request<'_>) -> Result<Attempt, Obstacle> {
     let site = request.site;
+    if let Some(attempt) = attempt_on_kept(lock, request) {
+        return Ok(attempt);
+    }
     loop {
+        let keeper = Keeper::of(request);
         let target = match open(site.lock_file())? {
             Some(target) => target,
             None => Target::make(site.lock_file(), request.file_mode.unwrap_or(0o666))?,
@@ -183,10 +190,23 @@ pub(super) fn attempt<K: KernelLock>(lock: K, request: &Request<'_>) -> Result<A
             let waiter = queue();
             return Ok(Attempt::Busy(Busy { status: held_status(&target, held_as), waiter }));
         }
-        if let Some(attempt) = settle(lock, request, &target, filesystem)? {
+        let keeper = keeper.filter(|_| filesystem == Filesystem::Local);
+        if let Some(attempt) = settle(lock, request, &target, filesystem, keeper)? {
             return Ok(attempt);
         }
     }
+}
+
+/// Tries on the file that the handle has kept open; `None` where there is none, and where it takes a look at
+/// what the path names: another has the lock, or anything has gone wrong.
+fn attempt_on_kept(lock: impl KernelLock, request: &Request<'_>) -> Option<Attempt> {
+    let (target, birth) = request.kept?.take()?;
+    let behind = request.waits && is_behind(&target.file, request.mode);
+    if behind || !lock.try_lock(&target.file, request.mode).ok()? {
+        return None;
+    }
+    let keeper = Keeper::born(request, birth);
+    settle(lock, request, &Arc::new(target), Filesystem::Local, keeper).ok()?
 }
 
 fn held_status(target: &Target, held_as: Mode) -> Status {
@@ -203,8 +223,9 @@ fn settle(
     request: &Request<'_>,
     target: &Arc<Target>,
     filesystem: Filesystem,
+    keeper: Option<Keeper>,
 ) -> Result<Option<Attempt>, Obstacle> {
-    let result = settle_locked(lock, request, target, filesystem);
+    let result = settle_locked(lock, request, target, filesystem, keeper);
     if !matches!(result, Ok(Some(Attempt::Held(_)))) {
         let _ = lock.unlock(&target.file);
     }
@@ -216,6 +237,7 @@ fn settle_locked(
     request: &Request<'_>,
     target: &Arc<Target>,
     filesystem: Filesystem,
+    keeper: Option<Keeper>,
 ) -> Result<Option<Attempt>, Obstacle> {
     let record = target.record()?;
     let mut stale = false;
@@ -257,6 +279,7 @@ fn settle_locked(
         target: Some(Arc::clone(target)),
         owner,
         before,
+        keeper,
     }))))
 }
 

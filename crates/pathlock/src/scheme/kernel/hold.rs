@@ -3,12 +3,13 @@
 use std::fs::File;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::{Before, KernelLock, Target, open};
+use super::{Before, Birth, Kept, KernelLock, Target, open};
 use crate::mode::Mode;
 use crate::owner::{Owner, Record};
 use crate::recover;
-use crate::scheme::{Hold, Lost, breaking};
+use crate::scheme::{Hold, Lost, Request, breaking};
 use crate::site::Site;
 use crate::sys;
 
@@ -21,6 +22,39 @@ pub(super) struct KernelHold<K> {
     pub(super) owner: Owner,
     /// What was where our record is; `None` where it is not in the file.
     pub(super) before: Option<Before>,
+    /// Where the file goes after the release; `None` where it is closed.
+    pub(super) keeper: Option<Keeper>,
+}
+
+/// Keeps the file for the handle that has acquired the lock, if nobody else has it by then.
+#[derive(Debug)]
+pub(super) struct Keeper {
+    kept: Arc<Kept>,
+    birth: Birth,
+    /// Whether somebody has been given the file, who may have duplicated it.
+    lent: AtomicBool,
+}
+
+impl Keeper {
+    /// For a file that is about to be opened.
+    pub(super) fn of(request: &Request<'_>) -> Option<Keeper> {
+        request.kept.and_then(|_| Keeper::born(request, Birth::now()?))
+    }
+
+    /// For a file that was opened at `birth`.
+    pub(super) fn born(request: &Request<'_>, birth: Birth) -> Option<Keeper> {
+        // A slot is a lock of the same open file, with a life of its own.
+        let kept = request.kept.filter(|_| request.slots.is_none())?;
+        Some(Keeper { kept: Arc::clone(kept), birth, lent: AtomicBool::new(false) })
+    }
+
+    fn keep(self, target: Arc<Target>) {
+        if let Some(target) = Arc::into_inner(target)
+            && !self.lent.into_inner()
+        {
+            self.kept.put(target, self.birth);
+        }
+    }
 }
 
 impl<K: KernelLock> KernelHold<K> {
@@ -61,6 +95,12 @@ impl<K: KernelLock> KernelHold<K> {
         use_it(&self.reopen()?)
     }
 
+    fn lend(&self) {
+        if let Some(keeper) = &self.keeper {
+            keeper.lent.store(true, Ordering::Relaxed);
+        }
+    }
+
     fn reopen(&self) -> Result<Target, Lost> {
         open(self.site.lock_file()).ok().flatten().ok_or(Lost::Gone)
     }
@@ -86,9 +126,16 @@ impl<K: KernelLock> Hold for KernelHold<K> {
             return self.reopen().and_then(|target| let_go(&target));
         }
         let result = let_go(&target);
+        if result.is_ok() {
+            // It is unlocked, and there is nothing more to do with it.
+            if let Some(keeper) = self.keeper.take() {
+                keeper.keep(target);
+            }
+            return result;
+        }
         let adopted = matches!(result, Err(Lost::Taken(Some(_))))
             && recover::still_names(&self.site, &target.file).unwrap_or(false);
-        if result.is_err() && !adopted {
+        if !adopted {
             // A breaker that has taken the name aside to look may yet give it back: it must not come
             // back with the record of one that holds nothing.
             if let Some(before) = self.before
@@ -150,10 +197,12 @@ impl<K: KernelLock> Hold for KernelHold<K> {
     }
 
     fn slot_file(&self) -> Option<&File> {
+        self.lend();
         self.target.as_ref().filter(|target| target.writable).map(|target| &target.file)
     }
 
     fn open_file(&self) -> Option<&File> {
+        self.lend();
         self.target.as_ref().map(|target| &target.file)
     }
 }

@@ -88,7 +88,7 @@ impl<K: KernelLock> Queue for KernelQueue<K> {
         if !sys::is_still(&self.target.file, self.target.id) {
             return Ok(None);
         }
-        settle(self.lock, request, &self.target, Filesystem::Local)
+        settle(self.lock, request, &self.target, Filesystem::Local, None)
     }
 
     fn look(&self) -> Option<Status> {
