@@ -18,6 +18,7 @@ use pathlock::{LockError, UnlockError};
 use rustix::fs::Access;
 
 use crate::args::Args;
+use crate::variant::Variant;
 
 /// The name that is looked for before the library is called.
 pub const BEGIN: &str = "/pathlock-verify/begin";
@@ -29,7 +30,12 @@ pub const END: &str = "/pathlock-verify/end";
 /// # Errors
 /// When the arguments make no sense.
 pub fn run(args: &Args) -> Result<ExitCode, String> {
-    let lock = crate::lock(&args.text("scheme")?, &args.path("path")?)?;
+    let variant = Variant::parse(&args.text("scheme")?)?;
+    let lock = variant.lock(&args.path("path")?)?;
+    if variant.again {
+        // What another holds, or has left, is for the tracer to look at.
+        drop(lock.try_acquire());
+    }
     let patience = Duration::from_millis(args.number("patience-ms", 5_000)?);
     let told = AtomicBool::new(false);
     let lock = lock.on_wait(move |_| {

@@ -22,6 +22,8 @@ pub struct Variant {
     pub slots: Option<u16>,
     /// `+futures`: by way of futures, many of which are dropped.
     pub futures: bool,
+    /// `+again`: by a handle that has been used before.
+    pub again: bool,
 }
 
 impl Variant {
@@ -38,11 +40,12 @@ impl Variant {
                 "shared" => variant.shared = true,
                 "readers" => variant.readers = true,
                 "futures" => variant.futures = true,
+                "again" => variant.again = true,
                 _ => match word.strip_prefix("slots").and_then(|count| count.parse().ok()) {
                     Some(count) => variant.slots = Some(count),
                     None => {
                         return Err(format!(
-                            "`{text}`: `{word}` is none of shared, readers, slots3, futures"
+                            "`{text}`: `{word}` is none of shared, readers, slots3, futures, again"
                         ));
                     }
                 },

@@ -46,7 +46,7 @@ pub(crate) struct Held {
     shared: AtomicBool,
     /// The process that acquired it.
     pid: u32,
-    scheme: String,
+    scheme: Arc<str>,
 }
 
 impl Held {
@@ -60,7 +60,7 @@ impl Held {
     }
 
     fn is_inherited(&self) -> bool {
-        self.pid != std::process::id()
+        self.pid != sys::process_id()
     }
 }
 
@@ -82,7 +82,7 @@ impl Guard {
         key: Key,
         by: Acquirer,
         mode: Mode,
-        scheme: &str,
+        scheme: &Arc<str>,
     ) -> Guard {
         let owner = hold.owner().clone();
         let entry = EntryId::fresh();
@@ -93,8 +93,8 @@ impl Guard {
             entry,
             by,
             shared: AtomicBool::new(mode == Mode::Shared),
-            pid: std::process::id(),
-            scheme: scheme.to_owned(),
+            pid: sys::process_id(),
+            scheme: Arc::clone(scheme),
         });
         registry::add(entry, key, by, Arc::downgrade(&held));
         Guard { held, owner }
@@ -272,11 +272,8 @@ impl Guard {
     /// When the lock is no longer held, when the parent has died and the lock file is not open any more, or
     /// when the record can't be rewritten.
     pub fn adopt(&mut self) -> Result<(), LockError> {
-        let owner = Owner {
-            command: Arc::clone(&self.owner.command),
-            scheme: Arc::clone(&self.owner.scheme),
-            ..Owner::current(None)
-        };
+        let owner =
+            Owner { command: Arc::clone(&self.owner.command), ..Owner::current(&self.owner.scheme, None) };
         let old = &self.held;
         let hold = old.hold.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(mut hold) = hold else {

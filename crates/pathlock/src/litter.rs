@@ -168,7 +168,7 @@ mod tests {
         let lock = dir.path().join("job.lock");
         fs::write(&lock, "the next owner's").expect("a file can be made");
         let site = Site::of(dir.path().join("job"), &lock).expect("it names a file");
-        let removed = remove_if(&site, &Owner::current(None), |path| {
+        let removed = remove_if(&site, &Owner::of_this_thread(), |path| {
             assert_eq!(path, lock, "it is looked at where it is");
             Ok(false)
         });

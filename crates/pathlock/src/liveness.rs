@@ -91,7 +91,7 @@ mod tests {
     use std::sync::Arc;
 
     fn changed(change: impl FnOnce(&mut Owner, &mut Identity)) -> Evidence {
-        let mut owner = Owner::current(None);
+        let mut owner = Owner::of_this_thread();
         let mut identity = (*owner.identity).clone();
         change(&mut owner, &mut identity);
         owner.identity = Arc::new(identity);
@@ -100,7 +100,7 @@ mod tests {
 
     #[test]
     fn this_process_is_alive() {
-        assert_eq!(judge(&Owner::current(None)), Evidence::Runs);
+        assert_eq!(judge(&Owner::of_this_thread()), Evidence::Runs);
     }
 
     #[test]

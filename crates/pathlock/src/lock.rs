@@ -15,7 +15,7 @@ use crate::lease;
 use crate::mode::{Mode, Recovery, Reentry};
 use crate::owner::Owner;
 use crate::registry::{self, Mine};
-use crate::scheme::{DefaultScheme, Flock, Hold, Link, Mkdir, Ofd, Pid, Request, Scheme, Symlink};
+use crate::scheme::{DefaultScheme, Flock, Hold, Kept, Link, Mkdir, Ofd, Pid, Request, Scheme, Symlink};
 use crate::site::{Key, Site};
 use crate::wait;
 
@@ -50,7 +50,9 @@ type AnyLock = Lock<Arc<dyn Scheme>>;
 /// A lock: a path, a scheme and options. [`LockFile`] is the one to use first.
 ///
 /// A handle can be cloned, shared between threads, and used again and again; it holds nothing by
-/// itself. What holds is the [`Guard`].
+/// itself. What holds is the [`Guard`]. To use it again costs less than to make another one: with schemes
+/// flock and ofd it keeps the lock file open, though not locked, from one acquisition to the next, and closes it
+/// when it is dropped.
 ///
 /// ```
 /// use pathlock::{LockError, LockFile};
@@ -75,9 +77,15 @@ type AnyLock = Lock<Arc<dyn Scheme>>;
 /// ```
 #[derive(Clone)]
 pub struct Lock<S> {
-    path: PathBuf,
-    lock_file: PathBuf,
+    path: Arc<Path>,
+    lock_file: Arc<Path>,
+    /// `None` where the paths are no place for a lock.
+    site: Option<Site>,
     scheme: S,
+    /// The scheme's name, as records have it.
+    scheme_name: Arc<str>,
+    /// A lock file that is open and not locked, for the next acquisition: of schemes flock and ofd.
+    kept: Option<Arc<Kept>>,
     options: Options,
 }
 
@@ -104,14 +112,22 @@ impl<S: Scheme> Lock<S> {
     #[must_use]
     pub fn with_scheme(path: impl AsRef<Path>, scheme: S) -> Lock<S> {
         let path = absolute(path.as_ref());
-        Lock { lock_file: scheme.lock_file(&path), path, scheme, options: Options::default() }
+        Lock::of(scheme.lock_file(&path).into(), path.into(), scheme, Options::default())
     }
 
     /// [`at`](Self::at), with a scheme that is a value.
     #[must_use]
     pub fn at_with_scheme(lock_file: impl AsRef<Path>, scheme: S) -> Lock<S> {
-        let path = absolute(lock_file.as_ref());
-        Lock { lock_file: path.clone(), path, scheme, options: Options::default() }
+        let path: Arc<Path> = absolute(lock_file.as_ref()).into();
+        Lock::of(Arc::clone(&path), path, scheme, Options::default())
+    }
+
+    fn of(lock_file: Arc<Path>, path: Arc<Path>, scheme: S, options: Options) -> Lock<S> {
+        let scheme_name = scheme.name().into();
+        let site = Site::new(Arc::clone(&path), Arc::clone(&lock_file)).ok();
+        let site = site.filter(|_| path.is_absolute());
+        let kept = Some(Arc::default());
+        Lock { path, lock_file, site, scheme, scheme_name, kept, options }
     }
 
     /// What is protected, as an absolute path.
@@ -196,7 +212,7 @@ impl<S: Scheme> Lock<S> {
             }
             Recovery::ProvenDead | Recovery::Never => hold,
         };
-        Ok(Guard::new(hold, site, key, by, self.options.mode, self.scheme.name()))
+        Ok(Guard::new(hold, site, key, by, self.options.mode, &self.scheme_name))
     }
 
     fn check_mode(&self, site: &Site) -> Result<(), LockError> {
@@ -230,10 +246,10 @@ impl<S: Scheme> Lock<S> {
             Recovery::ProvenDead | Recovery::Never => None,
         };
         let command = self.options.command.as_ref();
-        Owner { scheme: self.scheme.name().into(), lease, ..Owner::current(command) }
+        Owner { lease, ..Owner::current(&self.scheme_name, command) }
     }
 
-    fn request<'a>(&self, site: &'a Site, owner: &'a Owner, waits: bool) -> Request<'a> {
+    fn request<'a>(&'a self, site: &'a Site, owner: &'a Owner, waits: bool) -> Request<'a> {
         Request {
             site,
             owner,
@@ -242,6 +258,7 @@ impl<S: Scheme> Lock<S> {
             waits,
             file_mode: self.options.file_mode,
             recovery: self.options.recovery,
+            kept: self.kept.as_ref(),
         }
     }
 
@@ -262,10 +279,13 @@ impl<S: Scheme> Lock<S> {
     }
 
     fn site(&self) -> Result<Site, LockError> {
+        if let Some(site) = &self.site {
+            return Ok(site.clone());
+        }
         let wrong = |obstacle| {
             LockError::LockFailed(Box::new(Failure {
-                path: self.path.clone(),
-                lock_file: self.lock_file.clone(),
+                path: self.path.to_path_buf(),
+                lock_file: self.lock_file.to_path_buf(),
                 obstacle,
             }))
         };
@@ -274,7 +294,7 @@ impl<S: Scheme> Lock<S> {
                 "it can't be made absolute: give a path that is not empty, from a directory that exists";
             return Err(wrong(Obstacle::new(FailureReason::BadPath, message)));
         }
-        Site::new(self.path.clone(), self.lock_file.clone()).map_err(wrong)
+        Site::new(Arc::clone(&self.path), Arc::clone(&self.lock_file)).map_err(wrong)
     }
 }
 

@@ -9,7 +9,7 @@
 //! - A record is as long as any other, and is written by one `pwrite` over the one before it: a
 //!   writer that is killed leaves no half of one, and overwriting needs no new disk block. Whoever
 //!   decides something reads it with the kernel lock in hand; a look without it may see two mixed.
-//! - Reading is total: any bytes give an answer, at most [`MAX_READ`] of them are looked at.
+//! - Reading is total: any bytes give an answer, at most 4 KiB of them are looked at.
 
 use std::fmt;
 use std::num::{NonZeroU32, NonZeroU64};
@@ -22,7 +22,7 @@ use crate::sys;
 
 mod record;
 
-pub(crate) use record::{MAX_READ, Mark, Record};
+pub(crate) use record::{Mark, Record};
 
 /// A process that holds, or held, a lock: as much as is known of it.
 ///
@@ -70,7 +70,7 @@ struct Myself {
 fn myself() -> &'static Myself {
     static MYSELF: sys::ForkLocal<Myself> = sys::ForkLocal::new();
     MYSELF.get_or_init(|| {
-        let pid = std::process::id();
+        let pid = sys::process_id();
         Myself {
             pid,
             start: sys::process_state(pid).start(),
@@ -95,8 +95,8 @@ pub(crate) fn my_identity() -> Arc<Identity> {
 }
 
 impl Owner {
-    /// The calling thread of this process, now.
-    pub(crate) fn current(command: Option<&Arc<str>>) -> Owner {
+    /// The calling thread of this process, now, as one that uses `scheme`.
+    pub(crate) fn current(scheme: &Arc<str>, command: Option<&Arc<str>>) -> Owner {
         static SERIAL: AtomicU64 = AtomicU64::new(0);
         let me = myself();
         Owner {
@@ -107,7 +107,7 @@ impl Owner {
             since: SystemTime::now().duration_since(UNIX_EPOCH).ok(),
             serial: SERIAL.fetch_add(1, Ordering::Relaxed),
             command: Arc::clone(command.unwrap_or(&me.command)),
-            scheme: Arc::from(""),
+            scheme: Arc::clone(scheme),
             kernel: false,
             lease: None,
         }
@@ -116,7 +116,7 @@ impl Owner {
     /// This thread of this process.
     #[must_use]
     pub fn of_this_thread() -> Owner {
-        Owner::current(None)
+        Owner::current(&Arc::from(""), None)
     }
 
     /// Who is known by a pid alone, as in a file that another program wrote.

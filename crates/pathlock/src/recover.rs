@@ -36,7 +36,7 @@ use crate::mode::Mode;
 use crate::owner::{Owner, Record};
 use crate::site::Site;
 use crate::status::{State, Status};
-use crate::sys;
+use crate::sys::{self, FileId};
 
 /// What may be done with a lock.
 #[derive(Debug)]
@@ -111,6 +111,11 @@ pub(crate) fn by_record(record: &Record) -> Verdict {
             Some(owner.clone()),
             "another program made it, and its pid alone proves nothing",
         )),
+        Record::Idle(_) => Verdict::Held(Status::new(
+            State::Unknown,
+            None,
+            "it is a lock file of scheme flock or ofd, which stays when nobody holds the lock",
+        )),
         Record::Empty => Verdict::Held(Status::new(
             State::Unknown,
             None,
@@ -179,6 +184,10 @@ impl Drop for Breaker {
 
 /// Whether the path of `site` still names the inode behind `file`.
 pub(crate) fn still_names(site: &Site, file: &File) -> io::Result<bool> {
-    let opened = sys::stat_of(file)?;
-    Ok(sys::stat_at(site.lock_file())?.is_some_and(|stat| stat.id == opened.id))
+    names(site, sys::stat_of(file)?.id)
+}
+
+/// Whether the path of `site` names the inode `id`, which somebody has open.
+pub(crate) fn names(site: &Site, id: FileId) -> io::Result<bool> {
+    Ok(sys::stat_at(site.lock_file())?.is_some_and(|stat| stat.id == id))
 }

@@ -42,6 +42,7 @@ mod turns;
 
 pub(crate) use breaking::WAITING;
 pub use flock::Flock;
+pub(crate) use kernel::Kept;
 pub use link::Link;
 pub use mkdir::Mkdir;
 pub(crate) use mkdir::is_owner_file;
@@ -173,6 +174,8 @@ pub struct Request<'a> {
     pub file_mode: Option<u32>,
     /// When a lock may be taken over.
     pub recovery: Recovery,
+    /// Where an open lock file may be kept for the next attempt.
+    pub(crate) kept: Option<&'a Arc<Kept>>,
 }
 
 /// What came of an attempt.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::any::AnyLockFile;
-use crate::owner::{MAX_READ, Record};
+use crate::owner::Record;
 use crate::scheme::{Scheme, scheme_named};
 use crate::sys;
 
@@ -96,17 +96,18 @@ impl Locks {
             return None;
         }
         let (file, _) = sys::open_existing(path).ok()?;
-        let text = sys::read_start(&file, MAX_READ).ok()?;
+        let text = Record::text_in(&file).ok()?;
         match Record::parse(&text) {
             Record::Owned(owner, _) => scheme_named(owner.scheme()).or_else(|| scheme_named("link")),
             Record::Free(_) => scheme_named("link"),
-            Record::Empty | Record::Bare(_) | Record::Foreign if has_kernel_lock => {
+            Record::Empty | Record::Idle(_) | Record::Bare(_) | Record::Foreign if has_kernel_lock => {
                 let whole = sys::lock_held_as(&file).ok()?.is_some();
                 scheme_named(if whole { "flock" } else { "ofd" })
             }
             Record::Bare(_) if path.extension().is_some_and(|end| end == "pid") => scheme_named("pid"),
             Record::Bare(_) => scheme_named("link"),
-            // What the kernel schemes leave where nobody holds the lock.
+            Record::Idle(scheme) => scheme_named(&scheme),
+            // A kernel lock's file that was empty before it was locked.
             Record::Empty => scheme_named("flock"),
             Record::Foreign => None,
         }

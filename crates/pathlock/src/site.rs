@@ -1,8 +1,9 @@
 //! Where a lock is: the path it guards, its lock file, and the filesystem that is on.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::error::{FailureReason, Obstacle};
 use crate::liveness::{self, Evidence, Liveness};
@@ -12,30 +13,30 @@ use crate::sys::{self, FileId, Filesystem};
 /// The place of a lock. Absolute: a later `chdir` changes nothing.
 #[derive(Debug, Clone)]
 pub struct Site {
-    path: PathBuf,
-    lock_file: PathBuf,
-    directory: PathBuf,
-    name: OsString,
+    path: Arc<Path>,
+    lock_file: Arc<Path>,
+    directory: Arc<Path>,
+    name: Arc<OsStr>,
 }
 
 /// What a [`Site`] is known by in this process: two spellings of a path are one lock.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Key {
     directory: FileId,
-    name: OsString,
+    name: Arc<OsStr>,
     /// Which of the locks in the file.
     part: String,
 }
 
 impl Site {
-    pub(crate) fn new(path: PathBuf, lock_file: PathBuf) -> Result<Site, Obstacle> {
+    pub(crate) fn new(path: Arc<Path>, lock_file: Arc<Path>) -> Result<Site, Obstacle> {
         let (Some(directory), Some(name)) = (lock_file.parent(), lock_file.file_name()) else {
             return Err(Obstacle::new(
                 FailureReason::BadPath,
                 "it names no file in a directory: give the path of the file to protect",
             ));
         };
-        Ok(Site { directory: directory.to_owned(), name: name.to_owned(), path, lock_file })
+        Ok(Site { directory: directory.into(), name: name.into(), path, lock_file })
     }
 
     /// The place of the lock file at `lock_file`, which protects what is at `path`. Both are absolute.
@@ -43,7 +44,7 @@ impl Site {
     /// # Errors
     /// When `lock_file` names no file in a directory.
     pub fn of(path: impl Into<PathBuf>, lock_file: impl Into<PathBuf>) -> Result<Site, Obstacle> {
-        Site::new(path.into(), lock_file.into())
+        Site::new(path.into().into(), lock_file.into().into())
     }
 
     /// What is protected.
@@ -95,8 +96,9 @@ impl Site {
     /// When the directory is not there.
     pub(crate) fn key(&self, part: &str) -> Result<Key, Obstacle> {
         let stat = sys::stat_directory(&self.directory).map_err(|error| self.no_directory(error))?;
-        Ok(Key { directory: stat.id, name: self.name.clone(), part: part.to_owned() })
+        Ok(Key { directory: stat.id, name: Arc::clone(&self.name), part: part.to_owned() })
     }
+
     /// Sees to it that the next look is at what is there now: opening the directory makes an NFS client ask the
     /// server again, which may else show the last lock.
     pub(crate) fn refresh(&self) -> io::Result<()> {

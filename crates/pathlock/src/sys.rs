@@ -4,6 +4,8 @@
 //! platform that lacks a thing answers [`std::io::ErrorKind::Unsupported`]; nothing is imitated.
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
+mod forks;
+#[cfg(any(target_os = "linux", target_os = "android"))]
 #[path = "sys/linux.rs"]
 mod platform;
 #[cfg(all(unix, not(any(target_os = "linux", target_os = "android"))))]
@@ -14,6 +16,8 @@ mod platform;
 mod platform;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod proc_locks;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod process_id;
 #[cfg(unix)]
 mod unix;
 
@@ -22,9 +26,22 @@ mod fork_local;
 pub(crate) mod testing;
 
 pub(crate) use fork_local::ForkLocal;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(crate) use forks::forks;
 pub(crate) use platform::*;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) use proc_locks::{contenders, locked_inodes};
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(crate) use process_id::process_id;
+/// Elsewhere the C library remembers it, or there is no fork.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(crate) use std::process::id as process_id;
+
+/// Not known.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(crate) fn forks() -> Option<usize> {
+    None
+}
 #[cfg(unix)]
 pub(crate) use unix::*;
 

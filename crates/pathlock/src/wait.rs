@@ -244,7 +244,7 @@ fn watch_holders<S: Scheme>(
     let exits: Vec<Exit> = shown
         .holders()
         .iter()
-        .filter(|holder| holder.pid() != std::process::id())
+        .filter(|holder| holder.pid() != sys::process_id())
         .take(MOST_EXITS)
         .filter_map(|holder| Exit::of(holder.pid()).ok().flatten())
         .collect();

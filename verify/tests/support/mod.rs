@@ -10,9 +10,15 @@ use verify::strace::{self, Call, Interference};
 /// The program under test.
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_pathlock-verify");
 
-/// The schemes, and those that have readers as a reader uses them.
+/// The schemes, those that have readers as a reader uses them, and those whose handles keep a file open as they
+/// are used again.
 pub(crate) fn variants() -> impl Iterator<Item = &'static str> {
-    pathlock::SCHEME_NAMES.iter().copied().chain(["mkdir+shared", "flock+shared", "ofd+shared"])
+    let shared = ["mkdir+shared", "flock+shared", "ofd+shared"];
+    pathlock::SCHEME_NAMES.iter().copied().chain(shared).chain([
+        "flock+again",
+        "ofd+again",
+        "ofd+shared+again",
+    ])
 }
 
 /// The scheme of a variant.

@@ -11,6 +11,7 @@ use crate::deadline::{Deadline, Timeout};
 use crate::error::LockError;
 use crate::guard::Guard;
 use crate::scheme::Scheme;
+use crate::sys;
 use crate::wait::{self, Handoff};
 
 impl<S: Scheme + Clone + 'static> Lock<S> {
@@ -51,12 +52,9 @@ impl<S: Scheme + Clone + 'static> Lock<S> {
     /// # Errors
     /// As [`acquire`](Self::acquire).
     pub fn acquire_async_within(&self, timeout: impl Into<Timeout>) -> Acquire {
-        let lock = Lock {
-            path: self.path.clone(),
-            lock_file: self.lock_file.clone(),
-            scheme: Arc::new(self.scheme.clone()) as Arc<dyn Scheme>,
-            options: self.options.clone(),
-        };
+        let scheme = Arc::new(self.scheme.clone()) as Arc<dyn Scheme>;
+        let (lock_file, path) = (Arc::clone(&self.lock_file), Arc::clone(&self.path));
+        let lock = Lock { kept: None, ..Lock::of(lock_file, path, scheme, self.options.clone()) };
         Acquire { lock, timeout: timeout.into(), asked: None, done: false }
     }
 }
@@ -82,7 +80,7 @@ impl Future for Acquire {
         if this.done {
             return Poll::Pending;
         }
-        let me = std::process::id();
+        let me = sys::process_id();
         // A forked child has not the thread that waits: it asks its own.
         if let Some((pid, handoff)) = &this.asked
             && *pid == me
@@ -108,7 +106,7 @@ impl Future for Acquire {
 impl Drop for Acquire {
     fn drop(&mut self) {
         if let Some((pid, handoff)) = &self.asked
-            && *pid == std::process::id()
+            && *pid == sys::process_id()
             && !self.done
         {
             // What has come is released here.

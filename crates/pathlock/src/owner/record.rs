@@ -1,13 +1,16 @@
 //! The written form of an owner, and the mark that stands in its place when nobody owns.
 
+use std::fs::File;
+use std::io;
 use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Identity, Owner};
+use crate::sys;
 
 /// No more of a file is ever read. The record of a living program is [`SIZE`] long.
-pub(crate) const MAX_READ: usize = 4096;
+const MAX_READ: usize = 4096;
 /// Every record and mark is this long: one `pwrite` replaces another whole.
 const SIZE: usize = 512;
 /// The first word of a free mark: not a number, so that no reader of pids signals anybody.
@@ -20,6 +23,8 @@ pub(crate) enum Record {
     Owned(Owner, Mark),
     /// One of ours let it go and left it for the next in the queue.
     Free(Mark),
+    /// One of ours let go of a lock that is the kernel's alone, by this scheme: the file stays.
+    Idle(Arc<str>),
     /// Another program's: a pid and nothing that proves whose it is.
     Bare(Owner),
     /// Nothing at all, as pylockfile's links, and kernel locks that are free.
@@ -36,6 +41,20 @@ pub(crate) struct Mark {
 }
 
 impl Record {
+    /// What there is to [`parse`](Self::parse) in a file.
+    pub(crate) fn text_in(file: &File) -> io::Result<Vec<u8>> {
+        sys::read_start(file, MAX_READ, SIZE)
+    }
+
+    /// Whether the text of a file is the record of this very acquisition, as [`Owner::is_same`] has it. Nothing
+    /// is made of it: every release looks.
+    pub(crate) fn is_of(text: &[u8], owner: &Owner) -> bool {
+        let mut lines = text.split(|&byte| byte == b'\n');
+        let by_pid = lines.next().is_some_and(|first| number(first) == Some(owner.pid.into()));
+        let serial = lines.find_map(|line| line.strip_prefix(b"serial="));
+        by_pid && serial.and_then(number) == Some(owner.serial)
+    }
+
     /// The text for a file.
     pub(crate) fn owned(owner: &Owner, mark: Mark) -> Vec<u8> {
         let mut text = fields(owner, mark, '\n');
@@ -46,6 +65,16 @@ impl Record {
     /// The text for a file that is left to the next in the queue.
     pub(crate) fn free(mark: Mark) -> Vec<u8> {
         pad(format!("{FREE}\npathlock=1\npassed={}\n", mark.passed))
+    }
+
+    /// The text for a file that stays, with nobody's lock on it.
+    pub(crate) fn idle(scheme: &str) -> Vec<u8> {
+        let mut text = Text { text: String::with_capacity(SIZE), separator: '\n' };
+        text.text.push_str(FREE);
+        text.key("pathlock").number(1);
+        text.key("scheme").escaped(scheme, 16);
+        text.text.push('\n');
+        pad(text.text)
     }
 
     /// The text for the target of a symbolic link.
@@ -66,89 +95,115 @@ impl Record {
     pub(crate) fn owner(&self) -> Option<&Owner> {
         match self {
             Record::Owned(owner, _) | Record::Bare(owner) => Some(owner),
-            Record::Free(_) | Record::Empty | Record::Foreign => None,
+            Record::Free(_) | Record::Idle(_) | Record::Empty | Record::Foreign => None,
         }
     }
 }
 
 fn fields(owner: &Owner, mark: Mark, separator: char) -> String {
-    let mut text = owner.pid.to_string();
-    let mut put = |key: &str, value: &str| {
-        text.push(separator);
-        text.push_str(key);
-        text.push('=');
-        text.push_str(value);
-    };
-    put("pathlock", "1");
+    let mut text = Text { text: String::with_capacity(SIZE), separator };
+    text.number(owner.pid.into());
+    text.key("pathlock").number(1);
     if !owner.scheme.is_empty() {
-        put("scheme", &escape(&owner.scheme, 16));
+        text.key("scheme").escaped(&owner.scheme, 16);
     }
     if owner.kernel {
-        put("kernel", "flock");
+        text.key("kernel").escaped("flock", 16);
     }
     if let Some(lease) = owner.lease {
-        put("lease", &lease.to_string());
+        text.key("lease").number(lease.get().into());
     }
     if let Some(start) = owner.start {
-        put("start", &start.to_string());
+        text.key("start").number(start);
     }
     if let Some(boot) = &owner.identity.boot {
-        put("boot", &escape(boot, 64));
+        text.key("boot").escaped(boot, 64);
     }
     if let Some(namespace) = owner.identity.namespace {
-        put("pidns", &namespace.to_string());
+        text.key("pidns").number(namespace);
     }
     if let Some(thread) = owner.thread {
-        put("thread", &thread.to_string());
+        text.key("thread").number(thread.get());
     }
     if let Some(user) = owner.identity.user {
-        put("user", &user.to_string());
+        text.key("user").number(user.into());
     }
     if let Some(since) = owner.since {
-        put("since", &format!("{}.{:09}", since.as_secs(), since.subsec_nanos()));
+        text.key("since").number(since.as_secs());
+        text.text.push('.');
+        text.digits(since.subsec_nanos().into(), 9);
     }
-    put("serial", &owner.serial.to_string());
+    text.key("serial").number(owner.serial);
     if mark.passed != 0 {
-        put("passed", &mark.passed.to_string());
+        text.key("passed").number(mark.passed);
     }
-    put("host", &escape(&owner.identity.host, 64));
-    let room = SIZE.saturating_sub(text.len() + ";command=\n".len());
-    text.push(separator);
-    text.push_str("command=");
-    text.push_str(&escape(&owner.command, room));
-    text
+    text.key("host").escaped(&owner.identity.host, 64);
+    let room = SIZE.saturating_sub(text.text.len() + ";command=\n".len());
+    text.key("command").escaped(&owner.command, room);
+    text.text
 }
 
-fn pad(mut text: String) -> Vec<u8> {
-    debug_assert!(text.len() <= SIZE, "a record fits its size by construction: {text:?}");
-    while text.len() < SIZE - 1 {
-        text.push(' ');
-    }
-    if text.len() < SIZE {
-        text.push('\n');
-    }
-    text.into_bytes()
+/// A record that is being written: by every acquisition, so nothing is allocated on the way.
+struct Text {
+    text: String,
+    separator: char,
 }
 
-/// `text` with everything but plain graphic ASCII as `%XX`, at most `room` bytes long.
-fn escape(text: &str, room: usize) -> String {
-    let mut out = String::new();
-    for character in text.chars() {
-        let mut buffer = [0; 4];
-        let mut piece = String::new();
-        for &byte in character.encode_utf8(&mut buffer).as_bytes() {
-            if byte.is_ascii_graphic() && !matches!(byte, b'%' | b';') {
-                piece.push(char::from(byte));
-            } else {
-                piece.push_str(&format!("%{byte:02X}"));
+impl Text {
+    fn key(&mut self, key: &str) -> &mut Text {
+        self.text.push(self.separator);
+        self.text.push_str(key);
+        self.text.push('=');
+        self
+    }
+
+    fn number(&mut self, number: u64) {
+        self.digits(number, 1);
+    }
+
+    /// `number` in decimal, with zeros before it up to a width of `least`.
+    fn digits(&mut self, mut number: u64, least: usize) {
+        let mut digits = [b'0'; 20];
+        let mut first = digits.len();
+        while number != 0 || digits.len() - first < least {
+            first -= 1;
+            digits[first] = b'0' + (number % 10) as u8;
+            number /= 10;
+        }
+        self.text.push_str(std::str::from_utf8(&digits[first..]).unwrap_or_default());
+    }
+
+    /// `text` with everything but plain graphic ASCII as `%XX`, at most `room` bytes long.
+    fn escaped(&mut self, text: &str, room: usize) {
+        const HEX: &[u8; 16] = b"0123456789ABCDEF";
+        let end = self.text.len() + room;
+        let special = |character: char| !character.is_ascii_graphic() || matches!(character, '%' | ';');
+        let mut rest = text;
+        loop {
+            let plain = rest.find(special).unwrap_or(rest.len()).min(end - self.text.len());
+            self.text.push_str(&rest[..plain]);
+            rest = &rest[plain..];
+            let Some(character) = rest.chars().next() else { break };
+            rest = &rest[character.len_utf8()..];
+            if !special(character) || self.text.len() + 3 * character.len_utf8() > end {
+                break;
+            }
+            for &byte in character.encode_utf8(&mut [0; 4]).as_bytes() {
+                let digit = |half: u8| char::from(HEX[usize::from(half)]);
+                self.text.extend(['%', digit(byte >> 4), digit(byte & 15)]);
             }
         }
-        if out.len() + piece.len() > room {
-            break;
-        }
-        out.push_str(&piece);
     }
-    out
+}
+
+fn pad(text: String) -> Vec<u8> {
+    debug_assert!(text.len() <= SIZE, "a record fits its size by construction: {text:?}");
+    let mut bytes = text.into_bytes();
+    if bytes.len() < SIZE {
+        bytes.resize(SIZE - 1, b' ');
+        bytes.push(b'\n');
+    }
+    bytes
 }
 
 fn unescape(text: &[u8]) -> String {
@@ -172,20 +227,39 @@ fn unescape(text: &[u8]) -> String {
 
 fn parse(bytes: &[u8], separator: u8) -> Record {
     let bytes = bytes.get(..MAX_READ).unwrap_or(bytes);
-    if bytes.iter().all(|byte| byte.is_ascii_whitespace()) {
+    if bytes.iter().all(u8::is_ascii_whitespace) {
         return Record::Empty;
     }
     let mut lines = bytes.split(|&byte| byte == separator);
     let first = lines.next().unwrap_or_default().trim_ascii();
-    let mut owner = Owner::bare(0);
+    let rest = || lines.clone().filter_map(field);
+    if !rest().any(|(key, _)| key == b"pathlock") {
+        return pid(first).map_or(Record::Foreign, |pid| Record::Bare(Owner::bare(pid)));
+    }
+    if let Some(pid) = pid(first) {
+        return owned(pid, rest());
+    }
+    if first != FREE.as_bytes() {
+        return Record::Foreign;
+    }
+    if let Some((_, scheme)) = rest().find(|(key, _)| *key == b"scheme") {
+        return Record::Idle(unescape(scheme).into());
+    }
+    let passed = rest().find(|(key, _)| *key == b"passed");
+    Record::Free(Mark { passed: passed.and_then(|(_, value)| number(value)).unwrap_or_default() })
+}
+
+fn field(line: &[u8]) -> Option<(&[u8], &[u8])> {
+    let at = line.iter().position(|&byte| byte == b'=')?;
+    Some((&line[..at], line[at + 1..].trim_ascii_end()))
+}
+
+fn owned<'a>(pid: u32, fields: impl Iterator<Item = (&'a [u8], &'a [u8])>) -> Record {
+    let mut owner = Owner::bare(pid);
     let mut identity = Identity::default();
     let mut mark = Mark::default();
-    let mut ours = false;
-    for line in lines {
-        let Some(at) = line.iter().position(|&byte| byte == b'=') else { continue };
-        let (key, value) = (&line[..at], line[at + 1..].trim_ascii_end());
+    for (key, value) in fields {
         match key {
-            b"pathlock" => ours = true,
             b"scheme" => owner.scheme = unescape(value).into(),
             b"kernel" => owner.kernel = value == b"flock",
             b"lease" => {
@@ -205,16 +279,8 @@ fn parse(bytes: &[u8], separator: u8) -> Record {
             _ => {}
         }
     }
-    match (pid(first), ours) {
-        (Some(pid), true) => {
-            owner.pid = pid;
-            owner.identity = Arc::new(identity);
-            Record::Owned(owner, mark)
-        }
-        (Some(pid), false) => Record::Bare(Owner::bare(pid)),
-        (None, true) if first == FREE.as_bytes() => Record::Free(mark),
-        (None, _) => Record::Foreign,
-    }
+    owner.identity = Arc::new(identity);
+    Record::Owned(owner, mark)
 }
 
 /// A pid that can be one: decimal ASCII digits and nothing else, from 1 to the largest `pid_t`.
@@ -332,5 +398,6 @@ mod tests {
         assert_eq!(Record::parse(b"poetry.lock: a file of versions"), Record::Foreign);
         assert_eq!(Record::parse(b"free\n"), Record::Foreign, "a mark is ours only when it says so");
         assert_eq!(Record::parse(&Record::free(Mark { passed: 7 })), Record::Free(Mark { passed: 7 }));
+        assert_eq!(Record::parse(&Record::idle("ofd")), Record::Idle("ofd".into()), "no link's mark");
     }
 }

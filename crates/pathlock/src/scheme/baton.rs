@@ -52,7 +52,7 @@ use std::sync::{Arc, OnceLock};
 use crate::error::{FailureReason, Obstacle};
 use crate::litter;
 use crate::mode::{Mode, Recovery};
-use crate::owner::{MAX_READ, Mark, Owner, Record};
+use crate::owner::{Mark, Owner, Record};
 use crate::recover::{self, Verdict};
 use crate::scheme::breaking::{self, Bytes, LOOKS, Leaving};
 use crate::scheme::{Attempt, Busy, Request, Waiter, turns};
@@ -154,7 +154,7 @@ impl Place {
 
     pub(crate) fn read(&self, form: impl Form) -> io::Result<Vec<u8>> {
         match self.record_file(form)? {
-            Some((file, _)) => sys::read_start(file, MAX_READ),
+            Some((file, _)) => Record::text_in(file),
             None => Ok(Vec::new()),
         }
     }
@@ -298,12 +298,12 @@ fn settle_locked(
     };
     let mark = match record {
         Record::Owned(_, mark) | Record::Free(mark) => mark,
-        Record::Bare(_) | Record::Empty | Record::Foreign => Mark::default(),
+        Record::Idle(_) | Record::Bare(_) | Record::Empty | Record::Foreign => Mark::default(),
     };
     if !place.record_file(form)?.is_some_and(|(_, writable)| writable) {
         // Another user's file: it can't be adopted, but the directory may let us take it away.
         let leaving = Leaving::begin(Bytes::of_inode(&place.inode));
-        let settled = breaking::outlasts(site, &place.inode)?;
+        let settled = breaking::outlasts(site, &place.inode, place.id)?;
         if settled == Some(false) || settled.is_some() && form.remove(site, place, request.owner).is_ok() {
             return Ok(None);
         }
@@ -313,7 +313,7 @@ fn settle_locked(
     }
     let owner = kernel_owner(request);
     place.write(form, &Record::owned(&owner, mark))?;
-    let settled = breaking::outlasts(site, &place.inode);
+    let settled = breaking::outlasts(site, &place.inode, place.id);
     if !matches!(settled, Ok(Some(true))) {
         place.write(form, &Record::free(mark))?;
         let breaking = Status::new(State::Unknown, Some(owner), "somebody is breaking it");

@@ -42,7 +42,7 @@ use crate::litter;
 use crate::mode::Mode;
 use crate::recover;
 use crate::site::Site;
-use crate::sys::{self, Range};
+use crate::sys::{self, FileId, Range};
 
 /// Where the bytes of an inode begin: far beyond what anybody writes.
 const START: i64 = i64::MAX - 0x10;
@@ -161,12 +161,13 @@ impl<'a> Breaking<'a> {
 
 /// Whether a record that has just been written into `file`, with its kernel lock in hand, makes its
 /// writer the owner: the path names it, and nobody is about to take the name away. `None` when
-/// a breaker is, and does not come to an end.
-pub(super) fn outlasts(site: &Site, file: &File) -> io::Result<Option<bool>> {
+/// a breaker is, and does not come to an end. That `file` is `id` still, and nobody has closed all files of
+/// this process, the caller has seen.
+pub(super) fn outlasts(site: &Site, file: &File, id: FileId) -> io::Result<Option<bool>> {
     if !ends(|| Bytes::of_inode(file).is_breaking()) {
         return Ok(None);
     }
-    recover::still_names(site, file).map(Some)
+    recover::names(site, id).map(Some)
 }
 
 /// Whether what others do ends within a few looks: it is a matter of a few calls.

@@ -21,7 +21,7 @@ use super::{Attempt, Request, Scheme};
 use crate::error::Obstacle;
 use crate::litter;
 use crate::mode::Mode;
-use crate::owner::{MAX_READ, Mark, Owner, Record};
+use crate::owner::{Mark, Owner, Record};
 use crate::site::Site;
 use crate::status::Status;
 use crate::sys::{self, Filesystem, Kind};
@@ -205,7 +205,7 @@ fn open_record(directory: &File, name: &OsStr) -> io::Result<Option<(File, bool,
     if sys::stat_of(&file)?.kind != Kind::File {
         return Ok(None);
     }
-    let record = Record::parse(&sys::read_start(&file, MAX_READ)?);
+    let record = Record::parse(&Record::text_in(&file)?);
     Ok(Some((file, writable, record)))
 }
 
@@ -219,7 +219,7 @@ fn is_owners(name: &OsStr, record: &Record) -> bool {
         Record::Owned(..) | Record::Free(_) => true,
         // One whose maker was killed before it was written; and pylockfile's, which are empty.
         Record::Empty => is_reader_name(name) || name.to_str().is_some_and(has_owners_form),
-        Record::Bare(_) | Record::Foreign => false,
+        Record::Idle(_) | Record::Bare(_) | Record::Foreign => false,
     }
 }
 

@@ -132,7 +132,7 @@ fn remove_link(site: &Site, target: &[u8], filesystem: Filesystem) -> io::Result
         return Ok(is_it);
     }
     let is_it = |aside: &Path| Ok(read_at(aside)?.is_link_to(target));
-    litter::remove_if(site, &Owner::current(None), is_it)
+    litter::remove_if(site, &Owner::of_this_thread(), is_it)
 }
 
 /// The directory whose bytes stand for the link's.

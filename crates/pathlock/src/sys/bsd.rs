@@ -23,12 +23,21 @@ fn unsupported<T>() -> io::Result<T> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
-/// `MNT_LOCAL` of statfs(2) says it.
+/// What kind of filesystem `directory` is on.
 pub(crate) fn filesystem(directory: &Path) -> io::Result<Filesystem> {
+    Ok(kind_of_filesystem(&rustix::fs::statfs(directory)?))
+}
+
+/// What kind of filesystem `file` is on.
+pub(crate) fn filesystem_of(file: &File) -> io::Result<Filesystem> {
+    Ok(kind_of_filesystem(&rustix::fs::fstatfs(file)?))
+}
+
+/// `MNT_LOCAL` of statfs(2) says it.
+#[allow(clippy::unnecessary_cast, reason = "the flags are 32 bits wide on one system and 64 on the other")]
+fn kind_of_filesystem(raw: &rustix::fs::StatFs) -> Filesystem {
     const MNT_LOCAL: u64 = 0x1000;
-    // `as`: the flags are 32 bits wide on one system and 64 on the other.
-    let flags = rustix::fs::statfs(directory)?.f_flags as u64;
-    Ok(if flags & MNT_LOCAL == 0 { Filesystem::Remote } else { Filesystem::Local })
+    if raw.f_flags as u64 & MNT_LOCAL == 0 { Filesystem::Remote } else { Filesystem::Local }
 }
 
 pub(crate) fn create_unnamed(_directory: &Path, _bits: u32) -> io::Result<Option<File>> {

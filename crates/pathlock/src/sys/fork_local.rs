@@ -19,7 +19,7 @@ impl<T: Send + Sync + 'static> ForkLocal<T> {
     }
 
     pub(crate) fn get_or_init(&'static self, make: impl FnOnce() -> T) -> &'static T {
-        let pid = std::process::id();
+        let pid = super::process_id();
         let seen = self.current.load(Ordering::Acquire);
         // SAFETY: a pointer that was ever stored comes from `Box::leak` below and is never freed.
         if let Some((owner, value)) = unsafe { seen.as_ref() }

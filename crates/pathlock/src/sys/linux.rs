@@ -21,9 +21,19 @@ use crate::mode::Mode;
 
 use super::{Filesystem, ForkLocal, ProcessState, Range, Source};
 
+/// What kind of filesystem `directory` is on.
+pub(crate) fn filesystem(directory: &Path) -> io::Result<Filesystem> {
+    Ok(kind_of_filesystem(&rustix::fs::statfs(directory)?))
+}
+
+/// What kind of filesystem `file` is on.
+pub(crate) fn filesystem_of(file: &File) -> io::Result<Filesystem> {
+    Ok(kind_of_filesystem(&rustix::fs::fstatfs(file)?))
+}
+
 /// Whether readers and other programs' waits see what happens on a filesystem: see statfs(2) for
 /// the magic numbers. What is not known to be local is treated as remote.
-pub(crate) fn filesystem(directory: &Path) -> io::Result<Filesystem> {
+fn kind_of_filesystem(raw: &rustix::fs::StatFs) -> Filesystem {
     const LOCAL: &[u64] = &[
         0xef53,      // ext2, ext3, ext4
         0x0102_1994, // tmpfs
@@ -44,8 +54,8 @@ pub(crate) fn filesystem(directory: &Path) -> io::Result<Filesystem> {
         0x6265_6572, // sysfs
     ];
     // `as`: the field's type differs between architectures; the numbers are 32 bits wide.
-    let magic = rustix::fs::statfs(directory)?.f_type as u64 & 0xffff_ffff;
-    Ok(if LOCAL.contains(&magic) { Filesystem::Local } else { Filesystem::Remote })
+    let magic = raw.f_type as u64 & 0xffff_ffff;
+    if LOCAL.contains(&magic) { Filesystem::Local } else { Filesystem::Remote }
 }
 
 /// A file that has no name yet: nothing is left behind if this process dies. `None` where the

@@ -45,7 +45,7 @@ unsupported! {
     fn make_symlink(target: &str, path: &Path) -> ();
     fn read_symlink(path: &Path) -> Option<Vec<u8>>;
     fn names_in(directory: &File, most: usize) -> Vec<OsString>;
-    fn read_start(file: &File, most: usize) -> Vec<u8>;
+    fn read_start(file: &File, most: usize, enough: usize) -> Vec<u8>;
     fn write_start(file: &File, bytes: &[u8]) -> ();
     fn truncate(file: &File) -> ();
     fn touch(file: &File) -> ();
@@ -56,6 +56,7 @@ unsupported! {
     fn lock_held_as(file: &File) -> Option<Mode>;
     fn unlock(file: &File) -> ();
     fn filesystem(directory: &Path) -> Filesystem;
+    fn filesystem_of(file: &File) -> Filesystem;
     fn create_unnamed(directory: &Path, bits: u32) -> Option<File>;
     fn name_unnamed(file: &File, to: &Path) -> ();
     fn range_try(file: &File, range: Range, mode: Mode) -> bool;

@@ -40,7 +40,17 @@ pub(crate) struct Baby {
 impl Baby {
     /// Has the parent go on, and waits until it is done.
     pub(crate) fn ready(&self) {
+        self.say();
+        self.wait();
+    }
+
+    /// Has the parent go on.
+    pub(crate) fn say(&self) {
         let _ = rustix::io::write(&self.ready, b"r");
+    }
+
+    /// Waits until the parent is done, or dead.
+    pub(crate) fn wait(&self) {
         let _ = rustix::io::read(&self.until, &mut [0]);
     }
 

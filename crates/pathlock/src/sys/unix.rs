@@ -153,20 +153,20 @@ pub(crate) fn names_in(directory: &File, most: usize) -> io::Result<Vec<OsString
     Ok(names)
 }
 
-/// The first bytes of a file, at most `most`.
-pub(crate) fn read_start(file: &File, most: usize) -> io::Result<Vec<u8>> {
-    let mut bytes = vec![0; most];
+/// The first bytes of a file, at most `most`, which is no more than 4096. One that has given exactly `enough` is
+/// not asked for more: as short as that, a read has met the end.
+pub(crate) fn read_start(file: &File, most: usize, enough: usize) -> io::Result<Vec<u8>> {
+    let mut buffer = [0; 4096];
     let mut filled = 0;
-    while filled < most {
-        match file.read_at(&mut bytes[filled..], filled as u64) {
+    while filled < most && filled != enough {
+        match file.read_at(&mut buffer[filled..most], filled as u64) {
             Ok(0) => break,
             Ok(count) => filled += count,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
     }
-    bytes.truncate(filled);
-    Ok(bytes)
+    Ok(buffer[..filled].to_vec())
 }
 
 /// Writes `bytes` at the start of a file.

@@ -8,7 +8,7 @@ use super::{Slept, Wait, backoff, step_aside};
 use crate::error::Obstacle;
 use crate::liveness::{self, Evidence};
 use crate::status::{State, Status};
-use crate::sys::{Exit, Source, WatchId, Watches};
+use crate::sys::{self, Exit, Source, WatchId, Watches};
 
 /// More processes than this that hold one lock are not watched one by one.
 pub(super) const MOST_EXITS: usize = 32;
@@ -88,7 +88,7 @@ impl Exits {
     /// Of those who are known to live now: the pid of another is not its pid.
     pub(super) fn of(status: &Status) -> Exits {
         let mut ahead = Vec::new();
-        for owner in status.holders().filter(|owner| owner.pid != std::process::id()).take(MOST_EXITS) {
+        for owner in status.holders().filter(|owner| owner.pid != sys::process_id()).take(MOST_EXITS) {
             let exit = Exit::of(owner.pid).unwrap_or(None);
             match liveness::judge(owner) {
                 Evidence::Runs => ahead.extend(exit),

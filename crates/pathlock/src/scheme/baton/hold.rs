@@ -46,10 +46,11 @@ impl<F: Form> BatonHold<F> {
             };
             return Err(Lost::Taken(other.and_then(|text| Record::parse(&text).owner().cloned())));
         }
-        match Record::parse(&place.read(self.form)?).owner() {
-            Some(owner) if owner.is_same(&self.owner) => Ok(()),
-            other => Err(Lost::Taken(other.cloned())),
+        let text = place.read(self.form)?;
+        if Record::is_of(&text, &self.owner) {
+            return Ok(());
         }
+        Err(Lost::Taken(Record::parse(&text).owner().cloned()))
     }
 
     /// Before the looks for a breaker and, after that, at the name that is to be removed.
@@ -59,9 +60,7 @@ impl<F: Form> BatonHold<F> {
 
     /// Whether the record in the inode is ours.
     fn wrote(&self, place: &Place) -> bool {
-        let record = place.read(self.form).map(|text| Record::parse(&text));
-        let owner = record.as_ref().ok().and_then(Record::owner);
-        owner.is_some_and(|owner| owner.is_same(&self.owner))
+        place.read(self.form).is_ok_and(|text| Record::is_of(&text, &self.owner))
     }
 
     /// Lets go, if the lock is ours; `leaving` where breakers respect that.

@@ -86,7 +86,7 @@ fn status_of(
         && !place.is_watched(form)
         && sys::lock_try(&place.inode, Mode::Exclusive)?
     {
-        place.let_go(form, site, &Owner::current(None));
+        place.let_go(form, site, &Owner::of_this_thread());
     }
     Ok(status.of(seen))
 }

@@ -25,7 +25,7 @@ pub(crate) fn remove(form: impl Form, site: &Site, seen: &Status) -> Result<bool
     if seen.seen != place.seen(form)? {
         return Ok(false);
     }
-    let me = Owner::current(None);
+    let me = Owner::of_this_thread();
     let _breaker = Breaker::wait(site)?;
     let removed = if matches!(record, Record::Owned(Owner { kernel: true, .. }, _) | Record::Free(_)) {
         remove_ours(form, site, &place, seen, &me)?

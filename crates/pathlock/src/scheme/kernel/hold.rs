@@ -3,12 +3,13 @@
 use std::fs::File;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::{KernelLock, Target, may_record, open};
+use super::{Before, Birth, Kept, KernelLock, Target, open};
 use crate::mode::Mode;
-use crate::owner::{Mark, Owner, Record};
+use crate::owner::{Owner, Record};
 use crate::recover;
-use crate::scheme::{Hold, Lost, breaking};
+use crate::scheme::{Hold, Lost, Request, breaking};
 use crate::site::Site;
 use crate::sys;
 
@@ -19,8 +20,41 @@ pub(super) struct KernelHold<K> {
     /// `None` once released.
     pub(super) target: Option<Arc<Target>>,
     pub(super) owner: Owner,
-    /// Whether our record is in the file.
-    pub(super) recorded: bool,
+    /// What was where our record is; `None` where it is not in the file.
+    pub(super) before: Option<Before>,
+    /// Where the file goes after the release; `None` where it is closed.
+    pub(super) keeper: Option<Keeper>,
+}
+
+/// Keeps the file for the handle that has acquired the lock, if nobody else has it by then.
+#[derive(Debug)]
+pub(super) struct Keeper {
+    kept: Arc<Kept>,
+    birth: Birth,
+    /// Whether somebody has been given the file, who may have duplicated it.
+    lent: AtomicBool,
+}
+
+impl Keeper {
+    /// For a file that is about to be opened.
+    pub(super) fn of(request: &Request<'_>) -> Option<Keeper> {
+        request.kept.and_then(|_| Keeper::born(request, Birth::now()?))
+    }
+
+    /// For a file that was opened at `birth`.
+    pub(super) fn born(request: &Request<'_>, birth: Birth) -> Option<Keeper> {
+        // A slot is a lock of the same open file, with a life of its own.
+        let kept = request.kept.filter(|_| request.slots.is_none())?;
+        Some(Keeper { kept: Arc::clone(kept), birth, lent: AtomicBool::new(false) })
+    }
+
+    fn keep(self, target: Arc<Target>) {
+        if let Some(target) = Arc::into_inner(target)
+            && !self.lent.into_inner()
+        {
+            self.kept.put(target, self.birth);
+        }
+    }
 }
 
 impl<K: KernelLock> KernelHold<K> {
@@ -28,24 +62,28 @@ impl<K: KernelLock> KernelHold<K> {
         self.target.as_ref().ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
-    fn check(&self, target: &Target) -> Result<(), Lost> {
+    /// Whether the lock is ours; and what was where our record is, if that is there still.
+    fn check(&self, target: &Target) -> Result<Option<Before>, Lost> {
         let there = sys::stat_at(self.site.lock_file())?.ok_or(Lost::Gone)?;
         if there.id != target.id {
             let other = open(self.site.lock_file()).ok().flatten().and_then(|other| other.record().ok());
             return Err(Lost::Taken(other.and_then(|record| record.owner().cloned())));
         }
-        if !self.recorded {
-            return Ok(());
+        let Some(before) = self.before else { return Ok(None) };
+        let text = target.text()?;
+        if Record::is_of(&text, &self.owner) {
+            return Ok(Some(before));
         }
-        match target.record()?.owner() {
+        match Record::parse(&text).owner() {
             Some(owner) if !owner.is_same(&self.owner) => Err(Lost::Taken(Some(owner.clone()))),
-            // Somebody has emptied the file: the kernel lock is still ours.
-            _ => Ok(()),
+            // Somebody has emptied the file, or written into it: the kernel lock is still ours.
+            _ => Ok(None),
         }
     }
 
-    fn erase(&self, target: &Target) -> io::Result<()> {
-        if self.recorded { sys::truncate(&target.file) } else { Ok(()) }
+    /// Erases our record, if the lock is ours.
+    fn erase(&self, target: &Target) -> Result<io::Result<()>, Lost> {
+        Ok(self.check(target)?.map_or(Ok(()), |before| target.erase(&self.owner, before)))
     }
 
     /// Our own file, or the one at the path where this process has closed all its files.
@@ -54,8 +92,17 @@ impl<K: KernelLock> KernelHold<K> {
         if sys::is_still(&target.file, target.id) {
             return use_it(target);
         }
-        let reopened = open(self.site.lock_file()).ok().flatten().ok_or(Lost::Gone)?;
-        use_it(&reopened)
+        use_it(&self.reopen()?)
+    }
+
+    fn lend(&self) {
+        if let Some(keeper) = &self.keeper {
+            keeper.lent.store(true, Ordering::Relaxed);
+        }
+    }
+
+    fn reopen(&self) -> Result<Target, Lost> {
+        open(self.site.lock_file()).ok().flatten().ok_or(Lost::Gone)
     }
 }
 
@@ -65,27 +112,36 @@ impl<K: KernelLock> Hold for KernelHold<K> {
     }
 
     fn release(&mut self) -> Result<(), Lost> {
-        let result = self.with_target(|target| {
-            self.check(target)?;
-            let erased = self.erase(target);
+        let Some(target) = self.target.take() else { return Err(Lost::Gone) };
+        let let_go = |target: &Target| {
+            let erased = self.erase(target)?;
             self.lock.unlock(&target.file)?;
             Ok(erased?)
-        });
-        let Some(target) = self.target.take() else { return result };
+        };
         if !sys::is_still(&target.file, target.id) {
+            // The number of our file may be another's by now: it is not ours to close.
             if let Ok(target) = Arc::try_unwrap(target) {
                 sys::abandon(target.file);
+            }
+            return self.reopen().and_then(|target| let_go(&target));
+        }
+        let result = let_go(&target);
+        if result.is_ok() {
+            // It is unlocked, and there is nothing more to do with it.
+            if let Some(keeper) = self.keeper.take() {
+                keeper.keep(target);
             }
             return result;
         }
         let adopted = matches!(result, Err(Lost::Taken(Some(_))))
             && recover::still_names(&self.site, &target.file).unwrap_or(false);
-        if result.is_err() && !adopted {
+        if !adopted {
             // A breaker that has taken the name aside to look may yet give it back: it must not come
             // back with the record of one that holds nothing.
-            let recorded = target.record().ok().and_then(|record| record.owner().cloned());
-            if recorded.is_some_and(|owner| owner.is_same(&self.owner)) {
-                let _ = self.erase(&target);
+            if let Some(before) = self.before
+                && target.text().is_ok_and(|text| Record::is_of(&text, &self.owner))
+            {
+                let _ = target.erase(&self.owner, before);
             }
             let _ = self.lock.unlock(&target.file);
         }
@@ -105,20 +161,17 @@ impl<K: KernelLock> Hold for KernelHold<K> {
         if !K::CONVERTS || !sys::is_still(&target.file, target.id) {
             return Err(Lost::Os(io::ErrorKind::Unsupported.into()));
         }
-        self.check(&target)?;
         if mode == Mode::Shared {
-            self.erase(&target)?;
-            self.recorded = false;
+            self.erase(&target)??;
+            self.before = None;
             return Ok(self.lock.try_lock(&target.file, Mode::Shared)?);
         }
+        self.check(&target)?;
         if !self.lock.try_lock(&target.file, Mode::Exclusive)? {
             return Ok(false);
         }
-        self.recorded = may_record(&target, &target.record()?);
-        if self.recorded {
-            sys::write_start(&target.file, &Record::owned(&self.owner, Mark::default()))?;
-        }
-        match breaking::outlasts(&self.site, &target.file)? {
+        self.before = target.write(&self.owner, &target.record()?)?;
+        match breaking::outlasts(&self.site, &target.file, target.id)? {
             Some(true) => Ok(true),
             Some(false) => Err(Lost::Gone),
             // A breaker came for the readers, and is stopped.
@@ -134,8 +187,8 @@ impl<K: KernelLock> Hold for KernelHold<K> {
         }
         let result = self.with_target(|target| {
             self.check(target)?;
-            if self.recorded {
-                sys::write_start(&target.file, &Record::owned(&owner, Mark::default()))?;
+            if self.before.is_some() {
+                target.write(&owner, &target.record()?)?;
             }
             Ok(())
         });
@@ -148,10 +201,12 @@ impl<K: KernelLock> Hold for KernelHold<K> {
     }
 
     fn slot_file(&self) -> Option<&File> {
+        self.lend();
         self.target.as_ref().filter(|target| target.writable).map(|target| &target.file)
     }
 
     fn open_file(&self) -> Option<&File> {
+        self.lend();
         self.target.as_ref().map(|target| &target.file)
     }
 }

@@ -13,7 +13,7 @@ use crate::scheme::turns::{Turn, is_behind, withdraw};
 use crate::scheme::{Attempt, Queue, QueueKey, Request, Waiter};
 use crate::site::Site;
 use crate::status::Status;
-use crate::sys::Filesystem;
+use crate::sys::{self, Filesystem};
 
 /// What came of giving way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,7 +84,11 @@ impl<K: KernelLock> Queue for KernelQueue<K> {
 
     fn claim(&self, request: &Request<'_>) -> Result<Option<Attempt>, Obstacle> {
         withdraw(&self.target.file);
-        settle(self.lock, request, &self.target, Filesystem::Local)
+        // The wait may have been long, and this process have closed all its files meanwhile.
+        if !sys::is_still(&self.target.file, self.target.id) {
+            return Ok(None);
+        }
+        settle(self.lock, request, &self.target, Filesystem::Local, None)
     }
 
     fn look(&self) -> Option<Status> {

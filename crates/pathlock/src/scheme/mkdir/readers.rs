@@ -181,7 +181,7 @@ fn join_locked(request: &Request<'_>, place: &Arc<Place>) -> Result<Option<Attem
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         hold => hold?,
     };
-    let settled = breaking::outlasts(site, &place.inode);
+    let settled = breaking::outlasts(site, &place.inode, place.id);
     if matches!(settled, Ok(Some(true))) {
         return Ok(Some(Attempt::Held(Box::new(hold))));
     }
@@ -201,7 +201,7 @@ fn remove_stale(request: &Request<'_>, place: &Place) -> Result<(), Obstacle> {
             let record = Record::parse(&place.read(DirectoryForm)?);
             let leaving = Leaving::begin(Bytes::of_inode(&place.inode));
             if matches!(recover::under_lock(&record), Verdict::Stale(_))
-                && breaking::outlasts(site, &place.inode)? == Some(true)
+                && breaking::outlasts(site, &place.inode, place.id)? == Some(true)
             {
                 DirectoryForm.remove(site, place, request.owner)?;
                 litter::sweep(site);
