@@ -234,10 +234,11 @@ def alarms(count, step):
         begun = time.monotonic()
         try:
             signal.setitimer(signal.ITIMER_REAL, turn * step)
-            lock.acquire(timeout=5)
+            lock.acquire(timeout=10)
         except Stop:
-            # One that the wait has missed comes when the time is up.
-            outcomes.add("in time" if time.monotonic() - begun < 5 else f"missed, alarm {turn}")
+            # One that the wait has missed comes when it looks at the lock again, or its time is up.
+            late = time.monotonic() - begun
+            outcomes.add("in time" if late < 1.5 else f"alarm {turn} has come after {late} s")
     return sorted(outcomes)
 """
 
@@ -248,7 +249,7 @@ def test_an_alarm_at_any_moment_ends_the_wait(scheme, tmp_path):
     lock.acquire()
     with Signalled(lock.path, scheme=scheme) as child:
         child.ask(ALARMS)
-        assert child.ask("alarms(400, 2e-6)") == ["in time"], "each of them ends its wait"
+        assert child.ask("alarms(1000, 0.8e-6)") == ["in time"], "each of them ends its wait"
 
 
 RACE = """

@@ -76,6 +76,12 @@ pub(crate) fn create_unnamed(directory: &Path, bits: u32) -> io::Result<Option<F
 
 /// Gives a file from [`create_unnamed`] its name. Fails with `AlreadyExists` where `to` exists.
 pub(crate) fn name_unnamed(file: &File, to: &Path) -> io::Result<()> {
+    // Since Linux 6.10 who has opened a file may name it; before, that took a capability, and without it the file
+    // is "not found". Half the time of the way through /proc.
+    match rustix::fs::linkat(file, c"", CWD, to, AtFlags::EMPTY_PATH) {
+        Err(Errno::NOENT | Errno::INVAL | Errno::PERM) => {}
+        result => return Ok(result?),
+    }
     let mut link = *b"/proc/self/fd/\0\0\0\0\0\0\0\0\0\0\0\0";
     let digits = file.as_raw_fd().to_string();
     link[14..14 + digits.len()].copy_from_slice(digits.as_bytes());
