@@ -14,6 +14,7 @@ use pyo3::prelude::*;
 use crate::errors;
 use crate::guard::Guard;
 use crate::held;
+use crate::lock::Lock;
 use crate::waiting::Ear;
 
 /// An acquisition that was begun.
@@ -21,6 +22,7 @@ use crate::waiting::Ear;
 pub(crate) struct Pending {
     /// `None` once it has come to its end, or is given up.
     future: Mutex<Option<Pin<Box<Acquire>>>>,
+    lock: Py<Lock>,
     ear: Option<Ear>,
     waker: Waker,
 }
@@ -39,12 +41,9 @@ impl Wake for Caller {
 }
 
 impl Pending {
-    pub(crate) fn new(future: Acquire, ear: Option<Ear>, wake: Py<PyAny>) -> Pending {
-        Pending {
-            future: Mutex::new(Some(Box::pin(future))),
-            ear,
-            waker: Waker::from(Arc::new(Caller(wake))),
-        }
+    pub(crate) fn new(future: Acquire, lock: Py<Lock>, ear: Option<Ear>, wake: Py<PyAny>) -> Pending {
+        let waker = Waker::from(Arc::new(Caller(wake)));
+        Pending { future: Mutex::new(Some(Box::pin(future))), lock, ear, waker }
     }
 }
 
@@ -58,7 +57,7 @@ impl Pending {
                 *held::lock(&self.future) = Some(future);
                 Ok(None)
             }
-            Poll::Ready(Ok(guard)) => Ok(Some(Guard::new(guard))),
+            Poll::Ready(Ok(guard)) => Ok(Some(Guard::new(guard, self.lock.clone_ref(py)))),
             Poll::Ready(Err(error)) => {
                 let raised = self.ear.as_ref().and_then(Ear::raised);
                 Err(raised.unwrap_or_else(|| errors::lock_error(py, &error)))

@@ -8,6 +8,7 @@ use pathlock::Mode;
 use pyo3::prelude::*;
 
 use crate::held::Held;
+use crate::lock::Lock;
 use crate::{errors, info};
 
 /// The proof that a lock is held: what `Lock.acquire` returns.
@@ -17,15 +18,12 @@ use crate::{errors, info};
 #[pyclass(module = "pathlock", frozen, weakref)]
 pub(crate) struct Guard {
     held: Arc<Held>,
-    path: OsString,
-    lock_file: OsString,
+    lock: Py<Lock>,
 }
 
 impl Guard {
-    pub(crate) fn new(guard: pathlock::Guard) -> Guard {
-        let (path, lock_file) =
-            (guard.path().as_os_str().to_owned(), guard.lock_file().as_os_str().to_owned());
-        Guard { held: Held::new(guard), path, lock_file }
+    pub(crate) fn new(guard: pathlock::Guard, lock: Py<Lock>) -> Guard {
+        Guard { held: Held::new(guard), lock }
     }
 
     pub(crate) fn held(&self) -> &Arc<Held> {
@@ -38,7 +36,8 @@ impl Guard {
     }
 
     fn gone(&self, py: Python<'_>) -> PyErr {
-        errors::holds_nothing(py, self.path.as_ref(), self.lock_file.as_ref())
+        let lock = self.lock.get().handle();
+        errors::holds_nothing(py, lock.path(), lock.lock_file())
     }
 }
 
@@ -110,13 +109,13 @@ impl Guard {
     /// What is protected, as an absolute path.
     #[getter]
     fn path(&self) -> OsString {
-        self.path.clone()
+        self.lock.get().handle().path().as_os_str().to_owned()
     }
 
     /// The lock file, as an absolute path.
     #[getter]
     fn lock_file(&self) -> OsString {
-        self.lock_file.clone()
+        self.lock.get().handle().lock_file().as_os_str().to_owned()
     }
 
     /// Makes a reader the writer, in one step and without waiting: schemes ofd and sqlite.
@@ -143,7 +142,7 @@ impl Guard {
     }
 
     fn __repr__(&self) -> String {
-        let path = self.path.to_string_lossy();
+        let path = self.lock.get().handle().path().to_string_lossy();
         match self.held.with(|guard| guard.mode()) {
             Some(Mode::Exclusive) => format!("<pathlock.Guard of {path:?}>"),
             Some(Mode::Shared) => format!("<pathlock.Guard of {path:?}, shared>"),

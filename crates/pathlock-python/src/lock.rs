@@ -57,9 +57,13 @@ impl Lock {
         given.0.unwrap_or(self.options.timeout).timeout()
     }
 
-    fn keep(&self, guard: pathlock::Guard) -> Guard {
-        let guard = Guard::new(guard);
-        let mut acquired = held::lock(&self.acquired);
+    pub(crate) fn handle(&self) -> &AnyLockFile {
+        &self.handle
+    }
+
+    fn keep(slf: &Bound<'_, Lock>, guard: pathlock::Guard) -> Guard {
+        let guard = Guard::new(guard, slf.clone().unbind());
+        let mut acquired = held::lock(&slf.get().acquired);
         acquired.retain(|(_, held)| held.is_there());
         acquired.push((thread::current().id(), Arc::clone(guard.held())));
         guard
@@ -134,17 +138,17 @@ impl Lock {
     /// Acquires the lock, and waits for it as long as `timeout` says: None for ever, zero or less not at all;
     /// the lock's own timeout if it is not given. Returns a guard, whose `with` block ends with a release.
     #[pyo3(signature = (timeout=MaybeSeconds(None)), text_signature = "($self, timeout=...)")]
-    fn acquire(&self, py: Python<'_>, timeout: MaybeSeconds) -> PyResult<Guard> {
-        let got = self.get(py, self.timeout_of(timeout))?;
-        got.map(|guard| self.keep(guard)).map_err(|error| waiting::raised(py, &error))
+    fn acquire(slf: &Bound<'_, Lock>, timeout: MaybeSeconds) -> PyResult<Guard> {
+        let got = slf.get().get(slf.py(), slf.get().timeout_of(timeout))?;
+        got.map(|guard| Lock::keep(slf, guard)).map_err(|error| waiting::raised(slf.py(), &error))
     }
 
     /// Acquires the lock if it is free; None when it is not.
-    fn try_acquire(&self, py: Python<'_>) -> PyResult<Option<Guard>> {
-        match self.get(py, Timeout::NoWait)? {
-            Ok(guard) => Ok(Some(self.keep(guard))),
+    fn try_acquire(slf: &Bound<'_, Lock>) -> PyResult<Option<Guard>> {
+        match slf.get().get(slf.py(), Timeout::NoWait)? {
+            Ok(guard) => Ok(Some(Lock::keep(slf, guard))),
             Err(LockError::AlreadyLocked(_)) => Ok(None),
-            Err(error) => Err(waiting::raised(py, &error)),
+            Err(error) => Err(waiting::raised(slf.py(), &error)),
         }
     }
 
@@ -154,8 +158,8 @@ impl Lock {
         self.let_go(py).unwrap_or_else(nothing)
     }
 
-    fn __enter__(&self, py: Python<'_>) -> PyResult<Guard> {
-        self.acquire(py, MaybeSeconds(None))
+    fn __enter__(slf: &Bound<'_, Lock>) -> PyResult<Guard> {
+        Lock::acquire(slf, MaybeSeconds(None))
     }
 
     #[pyo3(signature = (*_exception))]
@@ -166,9 +170,10 @@ impl Lock {
 
     /// For `AsyncLock`: begins to acquire; `wake` is called, in any thread, when it is worth while to poll.
     #[pyo3(signature = (wake, timeout=MaybeSeconds(None)))]
-    fn _begin(&self, py: Python<'_>, wake: Py<PyAny>, timeout: MaybeSeconds) -> PyResult<Pending> {
-        let (handle, ear) = self.asking(py)?;
-        Ok(Pending::new(handle.acquire_async_within(self.timeout_of(timeout)), ear, wake))
+    fn _begin(slf: &Bound<'_, Lock>, wake: Py<PyAny>, timeout: MaybeSeconds) -> PyResult<Pending> {
+        let (handle, ear) = slf.get().asking(slf.py())?;
+        let future = handle.acquire_async_within(slf.get().timeout_of(timeout));
+        Ok(Pending::new(future, slf.clone().unbind(), ear, wake))
     }
 
     /// Whether something is held that was acquired through this object, in this process.
@@ -287,5 +292,11 @@ pub(crate) fn acquire_all(py: Python<'_>, locks: Vec<Py<Lock>>, timeout: Seconds
         return Err(error);
     }
     let guards = got.map_err(|error| waiting::raised(py, &error))?;
-    Ok(guards.into_iter().map(Guard::new).collect())
+    // They come in the order of everybody, and what is named twice is there once.
+    let keep = |guard: pathlock::Guard| {
+        let of = |lock: &&Py<Lock>| lock.get().handle.lock_file() == guard.lock_file();
+        let lock = locks.iter().find(of)?.clone_ref(py);
+        Some(Guard::new(guard, lock))
+    };
+    Ok(guards.into_iter().filter_map(keep).collect())
 }

@@ -10,7 +10,18 @@ import trio
 
 import pathlock
 from loops import LOOPS, Told, each_loop, in_loop
-from worlds import PATIENCE, SHARED, SLOTS, VANISHES, Other, done_in_thread, each_scheme, files, one_of
+from worlds import (
+    PATIENCE,
+    SHARED,
+    SLOTS,
+    VANISHES,
+    Other,
+    done_in_thread,
+    each_scheme,
+    files,
+    in_thread,
+    one_of,
+)
 
 
 async def refused(awaitable):
@@ -337,15 +348,9 @@ def test_loops_in_several_threads_exclude_each_other(loop, tmp_path):
                 await anyio.sleep(0)
                 inside.release()
 
-    outcomes = [threading_outcome(loop, work) for _ in range(4)]
+    outcomes = [in_thread(lambda: LOOPS[loop](work())) for _ in range(4)]
     for outcome in outcomes:
         outcome.result(PATIENCE)
-
-
-def threading_outcome(loop, work):
-    from worlds import in_thread
-
-    return in_thread(lambda: LOOPS[loop](work()))
 
 
 def test_trio_and_asyncio_share_a_lock_in_one_process(tmp_path):

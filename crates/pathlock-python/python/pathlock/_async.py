@@ -11,6 +11,7 @@ import sys
 from collections.abc import Awaitable, Callable, Generator
 from typing import TYPE_CHECKING, Any
 
+from ._errors import NotLocked
 from ._info import Owner, Status
 from ._pathlock import Guard, Lock
 
@@ -60,6 +61,14 @@ def _waker() -> tuple[Callable[[], None], Callable[[], Awaitable[Any]]]:
     return wake, wait
 
 
+def _holds(guard: Guard) -> bool:
+    """Whether it was neither released nor acquired by the parent of this process."""
+    try:
+        return bool(guard.mode) and not guard.inherited
+    except NotLocked:
+        return False
+
+
 class _Acquiring:
     """`await` it for the guard, or use it in `async with`."""
 
@@ -89,7 +98,7 @@ class _Acquiring:
 
     async def __aexit__(self, *_exception: object) -> None:
         if self._guard is not None:
-            self._lock._let_go(self._guard)
+            self._guard.__exit__()
 
 
 class AsyncLock:
@@ -111,6 +120,7 @@ class AsyncLock:
     def __init__(self, path: Path, **options: Any) -> None:
         self._lock = Lock(path, **options)
         self._acquired: list[tuple[object, Guard]] = []
+        self._entered: list[tuple[object, Guard]] = []
 
     def acquire(self, timeout: Any = ...) -> _Acquiring:
         """Acquires the lock, when it is awaited; waits for `timeout` seconds at most, None for ever."""
@@ -122,37 +132,41 @@ class AsyncLock:
         if guard is None:
             self._lock.release()  # It says that there is nothing.
         else:
-            self._let_go(guard)
+            guard.release()
 
     def _newest(self) -> Guard | None:
         task = _current_task()
-        mine = [guard for whose, guard in self._acquired if whose is task]
+        held = self._held()
+        mine = [guard for whose, guard in held if whose is task]
         if mine:
             return mine[-1]
-        return self._acquired[-1][1] if self._acquired else None
+        return held[-1][1] if held else None
+
+    def _held(self) -> list[tuple[object, Guard]]:
+        """What this object has acquired and still holds: a guard may have been released without it."""
+        self._acquired = [entry for entry in self._acquired if _holds(entry[1])]
+        return self._acquired
 
     def _keep(self, guard: Guard) -> None:
-        self._acquired.append((_current_task(), guard))
-
-    def _let_go(self, guard: Guard) -> None:
-        """Releases it, unless that was done before."""
-        kept = [entry for entry in self._acquired if entry[1] is not guard]
-        if len(kept) < len(self._acquired):
-            self._acquired = kept
-            guard.release()
+        self._held().append((_current_task(), guard))
 
     async def __aenter__(self) -> Guard:
-        return await self.acquire()
+        guard = await self.acquire()
+        self._entered.append((_current_task(), guard))
+        return guard
 
     async def __aexit__(self, *_exception: object) -> None:
-        guard = self._newest()
-        if guard is not None:
-            self._let_go(guard)
+        task = _current_task()
+        # A block can end in another task than it has begun in.
+        mine = [entry for entry in self._entered if entry[0] is task] or self._entered
+        if mine:
+            self._entered.remove(mine[-1])
+            mine[-1][1].__exit__()
 
     @property
     def acquired(self) -> bool:
         """Whether something is held that was acquired through this object."""
-        return bool(self._acquired)
+        return bool(self._held())
 
     @property
     def path(self) -> str:

@@ -96,47 +96,60 @@ class SchemeLock(LockBase):
     """
 
     _scheme: str
-    _made: tuple[tuple[str, str], Lock] | None = None
+    _made: tuple[str, str, Lock] | None = None
+    _mine: _holds.Hold | None = None
     _seen: Look | None = None
 
     def _place(self) -> str:
         """What names the lock among those that this process holds."""
         return self.lock_file
 
+    def _name(self) -> str:
+        """What names the owner among those."""
+        return self.unique_name
+
     def _native(self) -> Lock:
         """The library's handle of what the attributes say now."""
-        wanted = (self.path, self.lock_file)
-        if self._made is None or self._made[0] != wanted:
+        made = self._made
+        if made is None or made[0] is not self.path or made[1] is not self.lock_file:
             absolute = os.path.abspath(self.path)
             if self.lock_file == absolute + ".lock":
                 lock = Lock(absolute, scheme=self._scheme)
             else:
                 lock = Lock(self.lock_file, scheme=self._scheme, at=True)
-            self._made = (wanted, lock)
-        return self._made[1]
+            made = self._made = (self.path, self.lock_file, lock)
+        return made[2]
 
     def _hold(self) -> _holds.Hold | None:
-        return _holds.find(self._place(), self.unique_name, self)
+        """What this object holds; otherwise what another of the same name does."""
+        place, mine = self._place(), self._mine
+        return mine if mine is not None and mine.owned[0] == place else _holds.find(place, self._name())
 
     def _renew(self) -> None:
         """In a forked child: another process has another name."""
         pid = os.getpid()
-        if pid != self.pid and self.unique_name == self._name_of(self.pid):
+        if self.unique_name == self._name_of(self.pid):
             self.unique_name = self._name_of(pid)
             self.pid = pid
 
     def acquire(self, timeout: float | None = None) -> None:
-        self._renew()
-        if timeout is None:
-            timeout = self.timeout
-        place = self._place()
-        hold = _holds.find(place, self.unique_name, self)
-        if hold is not None and hold.is_of(self):
-            if hold.is_entered_by(self):
-                return
-            if not hold.guard.inherited and not hold.guard.valid:
-                _holds.give_up(place, hold)
-        _holds.add(place, _holds.Hold(self._take(timeout), self.unique_name, self))
+        if self.pid != os.getpid():
+            self._renew()
+        if self._mine is not None and self._is_entered():
+            return
+        guard = self._take(self.timeout if timeout is None else timeout)
+        self._mine = _holds.Hold(guard, (self._place(), self.unique_name))
+
+    def _is_entered(self) -> bool:
+        """Whether this object holds it already, in this thread. What it has lost is forgotten."""
+        hold = self._mine
+        if hold is None or hold.owned[0] != self._place() or hold.guard.inherited:
+            return False
+        if not hold.guard.valid:
+            hold.give_up()
+            self._mine = None
+            return False
+        return hold.thread == threading.get_ident()
 
     def _take(self, timeout: float | None) -> Guard:
         try:
@@ -147,13 +160,13 @@ class SchemeLock(LockBase):
             raise
 
     def release(self) -> None:
-        place = self._place()
-        hold = _holds.find(place, self.unique_name, self)
+        hold = self._hold()
         if hold is None or not hold.can_be_let_go():
             if not self.is_locked():
                 raise NotLocked(f"{self.path} is not locked", path=self.path, lock_file=self.lock_file)
             raise self._not_mine()
-        _holds.remove(place, hold)
+        self._mine = None
+        hold.forget()
         hold.guard.release()
 
     def _not_mine(self) -> NotMyLock:
@@ -198,5 +211,4 @@ class SchemeLock(LockBase):
             raise NotLocked(f"{self.path} is not locked by this object", path=self.path, lock_file=self.lock_file)
         hold.guard.adopt()
         self._renew()
-        hold.name = self.unique_name
-        hold.thread = threading.get_ident()
+        hold.rename(self._name())

@@ -2,39 +2,34 @@
 
 A lock of lockfile's belongs to a name, not to an object: it outlives the object that acquired it, and another
 object of the same owner may release it. So what is held is kept here, until it is released or the interpreter ends.
+
+Each step is one operation of a dict, so no thread is in another's way, and none in that of a forked child.
 """
 
 from __future__ import annotations
 
-import os
 import threading
-import weakref
+from typing import TYPE_CHECKING
 
 from .._errors import Error, LockError
-from .._pathlock import Guard
+
+if TYPE_CHECKING:
+    from .._pathlock import Guard
+
+    Owned = tuple[str, str]
+    """A lock file, and the owner's name."""
 
 
 class Hold:
-    """One acquisition: the guard, and who made it."""
+    """One acquisition: the guard, what is owned by whom, and the thread."""
 
-    __slots__ = ("guard", "name", "thread", "whose")
+    __slots__ = ("guard", "owned", "thread")
 
-    def __init__(self, guard: Guard, name: str, whose: object | None) -> None:
+    def __init__(self, guard: Guard, owned: Owned) -> None:
         self.guard = guard
-        self.name = name
-        self.whose = None if whose is None else weakref.ref(whose)
+        self.owned = owned
         self.thread = threading.get_ident()
-
-    def take_for(self, whose: object) -> None:
-        """Makes it this object's."""
-        self.whose = weakref.ref(whose)
-
-    def is_of(self, whose: object) -> bool:
-        return self.whose is not None and self.whose() is whose
-
-    def is_entered_by(self, whose: object) -> bool:
-        """Whether this object holds it in this thread, and nobody has broken it."""
-        return self.is_of(whose) and self.thread == threading.get_ident() and self.guard.valid
+        _held[owned] = self
 
     def can_be_let_go(self) -> bool:
         """Whether it is this process's: also what a dead parent has left it, with the lock file still open."""
@@ -48,54 +43,32 @@ class Hold:
             return False
         return True
 
+    def rename(self, name: str) -> None:
+        """Gives the owner another name, as it has in a forked child."""
+        self.forget()
+        self.owned = (self.owned[0], name)
+        self.thread = threading.get_ident()
+        _held[self.owned] = self
 
-_held: dict[str, list[Hold]] = {}
-_mutex = threading.Lock()
+    def forget(self) -> None:
+        """Keeps it here no longer."""
+        found = _held.pop(self.owned, self)
+        if found is not self:
+            # The same owner has acquired it again, after this was broken.
+            _held.setdefault(self.owned, found)
 
-
-def _fresh_mutex() -> None:
-    global _mutex
-    _mutex = threading.Lock()
-
-
-if hasattr(os, "register_at_fork"):
-    # In the child the thread that has locked it may not exist.
-    os.register_at_fork(after_in_child=_fresh_mutex)
-
-
-def add(lock_file: str, hold: Hold) -> None:
-    with _mutex:
-        _held.setdefault(lock_file, []).append(hold)
-
-
-def find(lock_file: str, name: str, whose: object) -> Hold | None:
-    """What this object holds; otherwise what another of the same name does."""
-    with _mutex:
-        holds = _held.get(lock_file)
-        if not holds:
-            return None
-        for hold in reversed(holds):
-            if hold.is_of(whose):
-                return hold
-        for hold in reversed(holds):
-            if hold.name == name:
-                return hold
-    return None
+    def give_up(self) -> None:
+        """Forgets what somebody has broken."""
+        self.forget()
+        try:
+            self.guard.release()
+        except Error:
+            pass  # It is lost, which is known.
 
 
-def remove(lock_file: str, hold: Hold) -> None:
-    with _mutex:
-        holds = _held.get(lock_file, [])
-        if hold in holds:
-            holds.remove(hold)
-        if not holds:
-            _held.pop(lock_file, None)
+_held: dict[Owned, Hold] = {}
 
 
-def give_up(lock_file: str, hold: Hold) -> None:
-    """Forgets what somebody has broken."""
-    remove(lock_file, hold)
-    try:
-        hold.guard.release()
-    except Error:
-        pass  # It is lost, which is known.
+def find(lock_file: str, name: str) -> Hold | None:
+    """What the owner with this name holds."""
+    return _held.get((lock_file, name))

@@ -67,9 +67,9 @@ class PIDLockFile(SchemeLock):
     def _native(self) -> Lock:
         return Lock(self._place(), scheme="pid")
 
-    def _hold(self) -> _holds.Hold | None:
-        place = self._place()
-        return _holds.find(place, place, self)
+    def _name(self) -> str:
+        # A process has one lock of a pid file, whoever of it asks.
+        return self._place()
 
     def read_pid(self) -> int | None:
         """The pid in the file; None if there is none."""
@@ -83,8 +83,7 @@ class PIDLockFile(SchemeLock):
         if timeout is None:
             timeout = self.timeout
         place = self._place()
-        hold = self._hold()
-        if hold is not None and hold.is_entered_by(self):
+        if self._is_entered():
             return
         try:
             write_pid_to_pidfile(place)
@@ -95,15 +94,13 @@ class PIDLockFile(SchemeLock):
                     raise why from None
                 raise LockFailed(f"failed to create {self.path}", path=self.path, errno=error.errno) from error
             if timeout is not None and timeout > 0:
-                _holds.add(place, _holds.Hold(self._take(timeout), place, self))
+                self._mine = _holds.Hold(self._take(timeout), (place, place))
                 return
             if isinstance(why, AlreadyLocked):
                 self._seen = why._seen
                 raise why from None
             raise AlreadyLocked(f"{self.path} is already locked", path=self.path, errno=error.errno) from error
-        hold = self._hold()
-        if hold is not None:
-            hold.take_for(self)
+        self._mine = _holds.find(place, place)
 
     def release(self) -> None:
         hold = self._hold()
@@ -111,7 +108,7 @@ class PIDLockFile(SchemeLock):
         if not inherited:
             if not self.is_locked():
                 if hold is not None and not hold.guard.inherited:
-                    _holds.give_up(self._place(), hold)
+                    hold.give_up()
                 raise NotLocked(f"{self.path} is not locked", path=self.path, lock_file=self._place())
             if not self.i_am_locking():
                 raise self._not_mine()
@@ -120,7 +117,7 @@ class PIDLockFile(SchemeLock):
     def break_lock(self) -> None:
         hold = self._hold()
         if hold is not None and not hold.guard.inherited and not hold.guard.valid:
-            _holds.give_up(self._place(), hold)
+            hold.give_up()
         _breaking.seen, self._seen = self._seen, None
         try:
             remove_existing_pidfile(self._place())
@@ -171,15 +168,15 @@ def write_pid_to_pidfile(pidfile_path: Any) -> None:
         raise FileExistsError(errno.EEXIST, str(error), place) from error
     except LockFailed as error:
         raise OSError(error.errno or errno.EINVAL, str(error), place) from error
-    _holds.add(place, _holds.Hold(guard, place, None))
+    _holds.Hold(guard, (place, place))
 
 
 def remove_existing_pidfile(pidfile_path: Any) -> None:
     """Removes a pid file: releases it if this process holds it, and breaks it otherwise. Does nothing if there is none."""
     place = os.path.abspath(os.fsdecode(pidfile_path))
-    hold = _holds.find(place, place, None)
+    hold = _holds.find(place, place)
     if hold is not None and not hold.guard.inherited:
-        _holds.remove(place, hold)
+        hold.forget()
         try:
             hold.guard.release()
         except NotLocked:
