@@ -8,7 +8,8 @@ from __future__ import annotations
 import asyncio
 import functools
 import sys
-from collections.abc import Awaitable, Callable, Generator
+import weakref
+from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any
 
 from ._errors import NotLocked
@@ -36,29 +37,37 @@ def _current_task() -> object:
         return None  # Released outside of any loop.
 
 
-def _waker() -> tuple[Callable[[], None], Callable[[], Awaitable[Any]]]:
-    """What another thread calls to wake this task, and what the task waits with until it was called."""
-    trio = _trio()
-    run_soon: Callable[[Callable[[], object]], object]
-    if trio:
-        event: Any = trio.Event()
-        run_soon = trio.lowlevel.current_trio_token().run_sync_soon
-    else:
-        event = asyncio.Event()
-        run_soon = asyncio.get_running_loop().call_soon_threadsafe
+class _Bell:
+    """What a task waits at until another thread has rung it."""
 
-    async def wait() -> None:
-        nonlocal event
-        await event.wait()
-        event = type(event)()
+    def __init__(self) -> None:
+        trio = _trio()
+        self._new: Callable[[], Any] = trio.Event if trio else asyncio.Event
+        self._event = self._new()
+        self._run_soon: Callable[[Callable[[], object]], object] = (
+            trio.lowlevel.current_trio_token().run_sync_soon if trio else asyncio.get_running_loop().call_soon_threadsafe
+        )
 
-    def wake() -> None:
-        try:
-            run_soon(lambda: event.set())
-        except RuntimeError:
-            pass  # The loop is closed, and nobody waits any longer.
+    async def wait(self) -> None:
+        await self._event.wait()
+        self._event = self._new()
 
-    return wake, wait
+    def ringer(self) -> Callable[[], None]:
+        """What rings it. It keeps nothing alive: a task whose loop was closed can be collected, and what is won for it released."""
+        run_soon, itself = self._run_soon, weakref.ref(self)
+
+        def set_event() -> None:
+            bell = itself()
+            if bell is not None:
+                bell._event.set()
+
+        def ring() -> None:
+            try:
+                run_soon(set_event)
+            except RuntimeError:
+                pass  # The loop is closed, and nobody waits any longer.
+
+        return ring
 
 
 def _holds(guard: Guard) -> bool:
@@ -78,11 +87,11 @@ class _Acquiring:
         self._guard: Guard | None = None
 
     async def _acquire(self) -> Guard:
-        wake, wait = _waker()
-        pending = self._lock._lock._begin(wake, self._timeout)
+        bell = _Bell()
+        pending = self._lock._lock._begin(bell.ringer(), self._timeout)
         try:
             while (guard := pending.poll()) is None:
-                await wait()
+                await bell.wait()
         finally:
             # Cancelled or not: what is not wanted any more is given back.
             pending.drop()
