@@ -11,11 +11,11 @@ use std::task::{Context, Poll, Wake, Waker};
 use pathlock::Acquire;
 use pyo3::prelude::*;
 
-use crate::errors;
 use crate::guard::Guard;
 use crate::held;
 use crate::lock::Lock;
 use crate::waiting::Ear;
+use crate::{calls, errors};
 
 /// An acquisition that was begun.
 #[pyclass(module = "pathlock._pathlock", frozen)]
@@ -31,7 +31,7 @@ struct Caller(Py<PyAny>);
 
 impl Wake for Caller {
     fn wake(self: Arc<Self>) {
-        Python::try_attach(|py| {
+        calls::attach(|py| {
             if let Err(error) = self.0.call0(py) {
                 // A loop that is closed has nobody left who waits.
                 error.write_unraisable(py, Some(self.0.bind(py)));

@@ -1,7 +1,7 @@
 //! Guards while Python programs have them.
 //!
 //! Invariant: whoever lets a guard go takes it out of its cell first, so it is let go once; and a guard that
-//! is in its cell can be found by [`release_all`], for as long as the process lives that acquired it.
+//! is in its cell can be found by [`end`], for as long as the process lives that acquired it.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -9,6 +9,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use pathlock::{Guard, LockError, UnlockError};
 use pyo3::prelude::*;
+
+use crate::calls;
 
 /// How often this process has forked through Python.
 static FORKS: AtomicU64 = AtomicU64::new(0);
@@ -102,11 +104,12 @@ pub(crate) fn has_forked() {
     FORKS.fetch_add(1, Ordering::Relaxed);
 }
 
-/// Lets go what is still held when the interpreter ends; not what was held at a fork, which may be meant for
+/// When the interpreter ends: lets go what is still held; not what was held at a fork, which may be meant for
 /// the child.
 #[pyfunction]
-#[pyo3(name = "_release_all")]
-pub(crate) fn release_all(py: Python<'_>) {
+#[pyo3(name = "_end")]
+pub(crate) fn end(py: Python<'_>) {
+    calls::end(py);
     let forks = FORKS.load(Ordering::Relaxed);
     let all: Vec<Arc<Held>> = match lock(&ALL).as_ref() {
         Some(all) => all.values().filter_map(Weak::upgrade).collect(),

@@ -7,6 +7,7 @@
 //!   instructions, and never while the GIL is given up or other code is called.
 //! - *A guard has one keeper*: [`held::Held`], from which whoever lets go takes it out first.
 
+mod calls;
 mod errors;
 mod future;
 mod guard;
@@ -22,11 +23,13 @@ use pyo3::prelude::*;
 #[pymodule(gil_used = false)]
 mod _pathlock {
     #[pymodule_export]
+    use super::calls::is_forked;
+    #[pymodule_export]
     use super::future::Pending;
     #[pymodule_export]
     use super::guard::Guard;
     #[pymodule_export]
-    use super::held::{has_forked, release_all};
+    use super::held::{end, has_forked};
     #[pymodule_export]
     use super::info::Look;
     #[pymodule_export]

@@ -10,6 +10,7 @@ use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
+use crate::calls;
 use crate::errors;
 use crate::future::Pending;
 use crate::guard::Guard;
@@ -43,10 +44,10 @@ impl Lock {
 
     fn get(&self, py: Python<'_>, timeout: Timeout) -> PyResult<Result<pathlock::Guard, LockError>> {
         if self.options.on_wait.is_none() && self.options.on_lost.is_none() {
-            return Ok(py.detach(|| self.handle.acquire_within(timeout)));
+            return Ok(calls::detach(py, || self.handle.acquire_within(timeout)));
         }
         let (handle, ear) = self.asking(py)?;
-        let got = py.detach(|| handle.acquire_within(timeout));
+        let got = calls::detach(py, || handle.acquire_within(timeout));
         match ear.and_then(|ear| ear.raised()) {
             Some(error) => Err(error),
             None => Ok(got),
@@ -230,7 +231,7 @@ impl Lock {
     /// Waits until the lock is free, and takes nothing.
     #[pyo3(signature = (timeout=Seconds(None)), text_signature = "($self, timeout=None)")]
     fn wait_free(&self, py: Python<'_>, timeout: Seconds) -> PyResult<()> {
-        let waited = py.detach(|| self.handle.wait_free(timeout.timeout()));
+        let waited = calls::detach(py, || self.handle.wait_free(timeout.timeout()));
         waited.map_err(|error| waiting::raised(py, &error))
     }
 
@@ -287,7 +288,7 @@ pub(crate) fn acquire_all(py: Python<'_>, locks: Vec<Py<Lock>>, timeout: Seconds
         handles.push(handle);
         ears.extend(ear);
     }
-    let got = py.detach(|| pathlock::acquire_all(&handles, timeout.timeout()));
+    let got = calls::detach(py, || pathlock::acquire_all(&handles, timeout.timeout()));
     if let Some(error) = ears.iter().find_map(Ear::raised) {
         return Err(error);
     }

@@ -12,7 +12,7 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyDict;
 
-use crate::{errors, held, info};
+use crate::{calls, errors, held, info};
 
 thread_local! {
     /// What a signal handler has raised in the wait of this thread.
@@ -21,7 +21,7 @@ thread_local! {
 
 /// `lock`, whose waits in the main thread end with what a signal handler raises: `KeyboardInterrupt`.
 pub(crate) fn heeding_signals(lock: AnyLockFile) -> AnyLockFile {
-    lock.on_interrupt(|| match Python::try_attach(|py| py.check_signals()) {
+    lock.on_interrupt(|| match calls::attach(|py| py.check_signals()) {
         Some(Err(error)) => {
             RAISED.set(Some(error));
             ControlFlow::Break(())
@@ -48,7 +48,7 @@ impl Ear {
         let ear = Ear { token: CancelToken::new()?, raised: Arc::default() };
         let told = ear.clone();
         let lock = lock.cancel_token(ear.token.clone()).on_wait(move |seen| {
-            let outcome = Python::try_attach(|py| on_wait.call1(py, (event(py, seen)?,)).map(drop));
+            let outcome = calls::attach(|py| on_wait.call1(py, (event(py, seen)?,)).map(drop));
             if let Some(Err(error)) = outcome {
                 *held::lock(&told.raised) = Some(error);
                 told.token.cancel();
@@ -79,7 +79,7 @@ fn event<'py>(py: Python<'py>, seen: &WaitEvent<'_>) -> PyResult<Bound<'py, PyAn
 /// `lock`, which tells `on_lost` that its lease is lost.
 pub(crate) fn telling_of_loss(lock: AnyLockFile, on_lost: Py<PyAny>) -> AnyLockFile {
     lock.on_lost(move || {
-        Python::try_attach(|py| {
+        calls::attach(|py| {
             if let Err(error) = on_lost.call0(py) {
                 // It is called in a thread of the library's, where nobody can catch it.
                 error.write_unraisable(py, Some(on_lost.bind(py)));

@@ -193,6 +193,8 @@ pub struct Loss {
     pub(crate) path: PathBuf,
     pub(crate) lock_file: PathBuf,
     pub(crate) owner: Option<Owner>,
+    /// A forked child has tried to release what its parent holds.
+    pub(crate) inherited: bool,
     pub(crate) source: Option<io::Error>,
 }
 
@@ -292,6 +294,9 @@ impl fmt::Display for UnlockError {
                     "{} is gone; somebody has broken the lock while it was held",
                     shown(&loss.lock_file)
                 )
+            }
+            UnlockError::NotMyLock(_) if loss.inherited => {
+                write!(f, "this process was forked from the one that has acquired it, and has not adopted it")
             }
             UnlockError::NotMyLock(_) => {
                 write!(f, "{} is another's by now", shown(&loss.lock_file))?;

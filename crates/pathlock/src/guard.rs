@@ -55,7 +55,7 @@ impl Held {
         self.hold.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    fn mode(&self) -> Mode {
+    pub(crate) fn mode(&self) -> Mode {
         if self.shared.load(Ordering::Relaxed) { Mode::Shared } else { Mode::Exclusive }
     }
 
@@ -123,7 +123,11 @@ impl Guard {
         let Some(held) = Arc::into_inner(self.held) else { return Ok(()) };
         let Some(mut hold) = held.take() else { return Err(loss(&held.site, Lost::Gone)) };
         if held.is_inherited() {
-            return Err(loss(&held.site, Lost::Taken(Some(self.owner))));
+            let mut error = loss(&held.site, Lost::Taken(Some(self.owner)));
+            if let UnlockError::NotMyLock(loss) = &mut error {
+                loss.inherited = true;
+            }
+            return Err(error);
         }
         hold.release().map_err(|lost| loss(&held.site, lost))
     }
@@ -355,7 +359,8 @@ fn same_file(one: &File, other: &File) -> bool {
 
 fn loss(site: &Site, lost: Lost) -> UnlockError {
     let loss = |owner, source| {
-        Box::new(Loss { path: site.path().to_owned(), lock_file: site.lock_file().to_owned(), owner, source })
+        let (path, lock_file) = (site.path().to_owned(), site.lock_file().to_owned());
+        Box::new(Loss { path, lock_file, owner, inherited: false, source })
     };
     match lost {
         Lost::Gone => UnlockError::NotLocked(loss(None, None)),

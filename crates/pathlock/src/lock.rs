@@ -179,21 +179,29 @@ impl<S: Scheme> Lock<S> {
         let key = self.key(&site)?;
         let options = &self.options;
         self.check_mode(&site)?;
+        let mut deadline = deadline;
+        let mut would_deadlock = false;
         if let Some(mine) = registry::find(&key, options.ownership) {
-            let same_thread = mine.same_thread;
+            let Mine { same_thread, .. } = mine;
+            let shares = mine.held.mode() == Mode::Shared && options.mode == Mode::Shared;
             if let Some(guard) = self.enter_again(mine) {
                 return Ok(guard);
             }
-            if same_thread && deadline.waits() {
-                let message = "this thread holds it already, and would wait for itself: release it first, \
-                               or allow re-entry";
-                return Err(failed(&site, Obstacle::new(FailureReason::WouldDeadlock, message)));
+            // Another slot may come free. Another reader may come in, but must not wait for a writer, which waits for us.
+            would_deadlock = same_thread && deadline.waits() && !(shares && options.slots.is_some());
+            if would_deadlock && shares {
+                deadline = Deadline::start(Timeout::NoWait);
+            } else if would_deadlock {
+                return Err(would_wait_for_itself(&site));
             }
         }
         let owner = self.asker();
         let request = self.request(&site, &owner, deadline.waits());
         let acquired = self.with_wait(&site, deadline, |wait| wait::acquire(&self.scheme, &request, wait));
-        self.guard(acquired?, site, key, Some(std::thread::current().id()))
+        match acquired {
+            Err(LockError::AlreadyLocked(_)) if would_deadlock => Err(would_wait_for_itself(&site)),
+            acquired => self.guard(acquired?, site, key, Some(std::thread::current().id())),
+        }
     }
 
     /// The guard of what `thread`, or no thread, has acquired.
@@ -319,4 +327,10 @@ impl<S: fmt::Debug> fmt::Debug for Lock<S> {
             .field("scheme", &self.scheme)
             .finish_non_exhaustive()
     }
+}
+
+fn would_wait_for_itself(site: &Site) -> LockError {
+    let message =
+        "this thread holds it already, and would wait for itself: release it first, or allow re-entry";
+    failed(site, Obstacle::new(FailureReason::WouldDeadlock, message))
 }

@@ -15,8 +15,8 @@ releases it *or dies*::
 `AsyncLock` is the same for asyncio, trio and anyio; `locked` is a decorator; `status` looks and takes nothing.
 `pathlock.lockfile` takes the place of the package lockfile, name for name.
 
-No wait polls, none holds the GIL, and Ctrl-C ends any. A forked child holds nothing of its parent's. The package
-can't be imported in a subinterpreter.
+No wait polls, none holds the GIL, and Ctrl-C ends any. A forked child holds nothing of its parent's. From
+Python 3.12 on the package can't be imported in a subinterpreter.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from ._async import AsyncLock
 from ._errors import AlreadyLocked, Error, LockError, LockFailed, LockTimeout, NotLocked, NotMyLock, UnlockError
 from ._info import Owner, Status, WaitEvent
 from ._locking import acquire_all, install_as_lockfile, locked, status
-from ._pathlock import SCHEMES, Guard, Lock, __version__, _has_forked, _release_all
+from ._pathlock import SCHEMES, Guard, Lock, __version__, _end, _has_forked, _is_forked
 
 __all__ = [
     "SCHEMES",
@@ -53,6 +53,6 @@ __all__ = [
     "status",
 ]
 
-_atexit.register(_release_all)
+_atexit.register(_end)
 if hasattr(_os, "register_at_fork"):
-    _os.register_at_fork(after_in_parent=_has_forked)
+    _os.register_at_fork(after_in_parent=_has_forked, after_in_child=_is_forked)

@@ -41,6 +41,9 @@ pub(crate) struct Mark {
 }
 
 impl Record {
+    /// How many bytes a record is long.
+    pub(crate) const LENGTH: u64 = SIZE as u64;
+
     /// What there is to [`parse`](Self::parse) in a file.
     pub(crate) fn text_in(file: &File) -> io::Result<Vec<u8>> {
         sys::read_start(file, MAX_READ, SIZE)

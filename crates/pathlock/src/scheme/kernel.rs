@@ -10,7 +10,8 @@
 //!    hand: it never speaks of somebody who is not the holder, unless the holder was killed; then
 //!    the next holder writes over it. It is written only into a file that is empty or has a record
 //!    of ours, and erased only where it still stands: a user's file can be locked and keeps its content.
-//!    A file that was found empty is left empty. In one that was made for the lock a mark
+//!    One that the caller has named as the lock file, and that is there and empty, may be a user's too: it gets
+//!    no record. Another file that was found empty is left empty. In one that was made for the lock a mark
 //!    ([`Record::Idle`]) takes the record's place, in one write: to cut a file off, and to give it a block
 //!    again, is half of the cost of a cycle on ext4.
 //! 3. A record of a living process whose kernel lock is free means that it has closed all its
@@ -106,8 +107,10 @@ impl Target {
     }
 
     /// Writes the record of `owner`, where no user's content is: `None` where there is.
-    fn write(&self, owner: &Owner, found: &Record) -> io::Result<Option<Before>> {
+    fn write(&self, site: &Site, owner: &Owner, found: &Record) -> io::Result<Option<Before>> {
         let before = match found {
+            // A file that the caller has named himself may be one for his own content.
+            Record::Empty if !self.made && site.path() == site.lock_file() => return Ok(None),
             Record::Empty if !self.made => Before::Empty,
             Record::Empty | Record::Idle(_) | Record::Owned(..) | Record::Free(_) => Before::Mark,
             Record::Bare(_) | Record::Foreign => return Ok(None),
@@ -121,7 +124,9 @@ impl Target {
 
     /// Erases the record of `owner`, which the caller has seen there.
     fn erase(&self, owner: &Owner, before: Before) -> io::Result<()> {
-        if before == Before::Mark && sys::write_start(&self.file, &Record::idle(owner.scheme())).is_ok() {
+        // What somebody has appended is not cut off with it.
+        let leaves_mark = before == Before::Mark || self.file.metadata()?.len() > Record::LENGTH;
+        if leaves_mark && sys::write_start(&self.file, &Record::idle(owner.scheme())).is_ok() {
             return Ok(());
         }
         sys::truncate(&self.file)
@@ -254,7 +259,7 @@ fn settle_locked(
     // Of many readers no one is the owner, and none may write while others read.
     let owner = kernel_owner(request);
     let before = match request.mode {
-        Mode::Exclusive => target.write(&owner, &record)?,
+        Mode::Exclusive => target.write(request.site, &owner, &record)?,
         Mode::Shared => None,
     };
     let settled = match filesystem {

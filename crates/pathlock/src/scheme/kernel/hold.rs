@@ -170,7 +170,7 @@ impl<K: KernelLock> Hold for KernelHold<K> {
         if !self.lock.try_lock(&target.file, Mode::Exclusive)? {
             return Ok(false);
         }
-        self.before = target.write(&self.owner, &target.record()?)?;
+        self.before = target.write(&self.site, &self.owner, &target.record()?)?;
         match breaking::outlasts(&self.site, &target.file, target.id)? {
             Some(true) => Ok(true),
             Some(false) => Err(Lost::Gone),
@@ -188,7 +188,7 @@ impl<K: KernelLock> Hold for KernelHold<K> {
         let result = self.with_target(|target| {
             self.check(target)?;
             if self.before.is_some() {
-                target.write(&owner, &target.record()?)?;
+                target.write(&self.site, &owner, &target.record()?)?;
             }
             Ok(())
         });
