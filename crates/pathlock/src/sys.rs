@@ -18,6 +18,8 @@ mod platform;
 mod proc_locks;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod process_id;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod stat;
 #[cfg(unix)]
 mod unix;
 
@@ -29,21 +31,25 @@ pub(crate) use fork_local::ForkLocal;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) use forks::forks;
 pub(crate) use platform::*;
+#[cfg(all(unix, not(any(target_os = "linux", target_os = "android"))))]
+use platform::{stat_by_file, stat_by_name};
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) use proc_locks::{contenders, locked_inodes};
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) use process_id::process_id;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+use stat::{stat_by_file, stat_by_name};
 /// Elsewhere the C library remembers it, or there is no fork.
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 pub(crate) use std::process::id as process_id;
+#[cfg(unix)]
+pub(crate) use unix::*;
 
 /// Not known.
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 pub(crate) fn forks() -> Option<usize> {
     None
 }
-#[cfg(unix)]
-pub(crate) use unix::*;
 
 /// What names an inode for as long as somebody has it open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

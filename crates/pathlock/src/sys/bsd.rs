@@ -11,13 +11,15 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::process::Command;
 
+use rustix::fs::{AtFlags, CWD};
 use rustix::io::Errno;
 use rustix::process::Pid;
 
 use crate::contenders::Contenders;
 use crate::mode::Mode;
 
-use super::{FileId, Filesystem, ProcessState, Range, Source};
+use super::unix::stat_of_raw;
+use super::{FileId, Filesystem, ProcessState, Range, Source, Stat};
 
 fn unsupported<T>() -> io::Result<T> {
     Err(io::ErrorKind::Unsupported.into())
@@ -38,6 +40,14 @@ pub(crate) fn filesystem_of(file: &File) -> io::Result<Filesystem> {
 fn kind_of_filesystem(raw: &rustix::fs::StatFs) -> Filesystem {
     const MNT_LOCAL: u64 = 0x1000;
     if raw.f_flags as u64 & MNT_LOCAL == 0 { Filesystem::Remote } else { Filesystem::Local }
+}
+
+pub(super) fn stat_by_name(path: &Path, flags: AtFlags) -> rustix::io::Result<Stat> {
+    Ok(stat_of_raw(&rustix::fs::statat(CWD, path, flags)?))
+}
+
+pub(super) fn stat_by_file(file: &File) -> rustix::io::Result<Stat> {
+    Ok(stat_of_raw(&rustix::fs::fstat(file)?))
 }
 
 pub(crate) fn create_unnamed(_directory: &Path, _bits: u32) -> io::Result<Option<File>> {

@@ -15,7 +15,7 @@ use rustix::io::Errno;
 
 use crate::mode::Mode;
 
-use super::{FileId, Kind, Stat};
+use super::{FileId, Kind, Stat, stat_by_file, stat_by_name};
 
 /// Never wait in an open, never follow a link at the end of the path, never become a controlling
 /// terminal, never leak into a child.
@@ -26,22 +26,26 @@ fn mode(bits: u32) -> Bits {
     Bits::from_raw_mode((bits & 0o7777) as rustix::fs::RawMode)
 }
 
-#[allow(clippy::unnecessary_cast, reason = "the fields' widths and signs differ between systems")]
-fn stat(raw: &rustix::fs::Stat) -> Stat {
-    let kind = match FileType::from_raw_mode(raw.st_mode) {
+pub(super) fn kind_of(file_type: FileType) -> Kind {
+    match file_type {
         FileType::RegularFile => Kind::File,
         FileType::Directory => Kind::Directory,
         FileType::Symlink => Kind::Symlink,
         _ => Kind::Special,
-    };
+    }
+}
+
+#[allow(clippy::unnecessary_cast, reason = "the fields' widths and signs differ between systems")]
+pub(super) fn stat_of_raw(raw: &rustix::fs::Stat) -> Stat {
     // `as`: device and inode are compared, never reckoned with.
-    Stat { id: FileId { device: raw.st_dev as u64, inode: raw.st_ino as u64 }, kind }
+    let id = FileId { device: raw.st_dev as u64, inode: raw.st_ino as u64 };
+    Stat { id, kind: kind_of(FileType::from_raw_mode(raw.st_mode)) }
 }
 
 /// What is at `path`, without following a link; `None` where there is nothing.
 pub(crate) fn stat_at(path: &Path) -> io::Result<Option<Stat>> {
-    match rustix::fs::lstat(path) {
-        Ok(raw) => Ok(Some(stat(&raw))),
+    match stat_by_name(path, AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(stat) => Ok(Some(stat)),
         Err(Errno::NOENT) => Ok(None),
         Err(error) => Err(error.into()),
     }
@@ -49,12 +53,12 @@ pub(crate) fn stat_at(path: &Path) -> io::Result<Option<Stat>> {
 
 /// What `path` names, links followed.
 pub(crate) fn stat_directory(path: &Path) -> io::Result<Stat> {
-    Ok(stat(&rustix::fs::stat(path)?))
+    Ok(stat_by_name(path, AtFlags::empty())?)
 }
 
 /// What is behind an open file.
 pub(crate) fn stat_of(file: &File) -> io::Result<Stat> {
-    Ok(stat(&rustix::fs::fstat(file)?))
+    Ok(stat_by_file(file)?)
 }
 
 /// Opens what exists at `path`, for reading and writing where that is allowed and for reading
