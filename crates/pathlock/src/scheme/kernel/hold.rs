@@ -74,8 +74,8 @@ impl<K: KernelLock> KernelHold<K> {
         if Record::is_of(&text, &self.owner) {
             return Ok(Some(before));
         }
-        match Record::parse(&text).owner() {
-            Some(owner) if !owner.is_same(&self.owner) => Err(Lost::Taken(Some(owner.clone()))),
+        match Record::parse(&text) {
+            Record::Owned(owner, _) if !owner.is_same(&self.owner) => Err(Lost::Taken(Some(owner))),
             // Somebody has emptied the file, or written into it: the kernel lock is still ours.
             _ => Ok(None),
         }
