@@ -5,10 +5,9 @@ import os
 import threading
 
 import anyio
+import pathlock
 import pytest
 import trio
-
-import pathlock
 from loops import LOOPS, Told, each_loop, in_loop
 from worlds import (
     PATIENCE,
@@ -36,7 +35,12 @@ async def test_async_with_holds_the_lock_and_its_end_releases_it(loop, scheme, t
     lock = pathlock.AsyncLock(tmp_path / "job", scheme=scheme)
     assert not lock.acquired, "making a lock acquires nothing"
     sync = pathlock.Lock(tmp_path / "job", scheme=scheme)
-    for entered in (lambda: lock, lock.acquire, lambda: lock.acquire(timeout=PATIENCE), lambda: lock.acquire(timeout=0)):
+    for entered in (
+        lambda: lock,
+        lock.acquire,
+        lambda: lock.acquire(timeout=PATIENCE),
+        lambda: lock.acquire(timeout=0),
+    ):
         async with entered() as guard:
             assert isinstance(guard, pathlock.Guard) and guard.valid, "the block gets the guard"
             assert lock.acquired and lock.is_locked() and lock.status().state == "held", "it is held"
@@ -84,7 +88,9 @@ async def test_timeouts_are_those_of_lock(loop, scheme, tmp_path):
             assert type(error) is kind, f"with a timeout of {timeout}"
             assert error.owner.pid == other.pid, "it says who holds it"
         assert error.waited >= 0.02, "it has waited for its time"
-        assert type(await refused(lock.acquire())) is pathlock.LockTimeout, "the lock's own timeout is used without another"
+        assert type(await refused(lock.acquire())) is pathlock.LockTimeout, (
+            "the lock's own timeout is used without another"
+        )
         assert type(await refused(lock.__aenter__())) is pathlock.LockTimeout, "so it is by its block"
         for timeout, kind in [(True, TypeError), ("1", TypeError), (float("nan"), ValueError)]:
             with pytest.raises(kind):

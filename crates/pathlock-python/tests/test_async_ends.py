@@ -10,10 +10,9 @@ import sys
 import time
 
 import anyio
+import pathlock
 import pytest
 import trio
-
-import pathlock
 from loops import LOOPS, Told, each_loop, in_loop
 from worlds import PATIENCE, Other, each_scheme, files, one_of
 

@@ -8,9 +8,8 @@ import stat
 import subprocess
 import sys
 
-import pytest
-
 import pathlock
+import pytest
 from children import PATIENCE, Lines, class_of
 from pathlock import lockfile
 from pathlock.lockfile.pidlockfile import PIDLockFile

@@ -7,10 +7,9 @@ import io
 import os
 import signal
 
+import pathlock.lockfile as lockfile
 import psutil
 import pytest
-
-import pathlock.lockfile as lockfile
 from children import PATIENCE, Child
 from pathlock.lockfile import AlreadyLocked, FileLock, LockBase, LockFailed, LockFile, LockTimeout, pidlockfile
 from pathlock.lockfile.linklockfile import LinkLockFile

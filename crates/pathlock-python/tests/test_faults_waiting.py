@@ -103,7 +103,7 @@ def test_x43_a_holder_that_comes_back_at_once_does_not_starve_a_waiter(place):
     threading.Thread(target=wait, daemon=True).start()
     assert waits.wait(PATIENCE), "the lock is held, and the other thread waits"
     turns, until = 0, time.monotonic() + PATIENCE
-    while not had_its_turn.is_set() and (turns < 100 or not certainly and time.monotonic() < until):
+    while not had_its_turn.is_set() and (turns < 100 or (not certainly and time.monotonic() < until)):
         turns += 1
         lock.release()
         got = attempt(lock, PATIENCE)

@@ -3,9 +3,8 @@
 import os
 import signal
 
-import pytest
-
 import pathlock
+import pytest
 from children import PATIENCE, until_asleep
 from worlds import Other, Waiter, each_scheme, files
 
@@ -126,7 +125,9 @@ def test_a_forked_child_leaves_the_block_of_several_locks_without_a_word(tmp_pat
     with forking(tmp_path / "job") as parent:
         # What the block gets is not a guard, but has to answer as one.
         parent.ask("class Stack(contextlib.ExitStack): valid = property(lambda self: lock.is_locked())")
-        assert parent.ask("leaves(lambda: (stack := Stack(), stack.enter_context(pathlock.acquire_all([lock])))[0])") == "", "its end does nothing in the child"
+        assert (
+            parent.ask("leaves(lambda: (stack := Stack(), stack.enter_context(pathlock.acquire_all([lock])))[0])") == ""
+        ), "its end does nothing in the child"
         assert parent.ask("lock.is_locked()") is False, "and releases in the parent"
 
 
@@ -147,7 +148,9 @@ def test_a_forked_child_is_kept_out_while_its_parent_holds(scheme, tmp_path):
 def test_a_forked_child_acquires_when_its_parent_releases(scheme, tmp_path):
     with forking(tmp_path / "job", scheme=scheme) as parent:
         parent.ask("guard = lock.acquire()")
-        parent.ask("child, said = child_that(lambda: (lock.acquire(), lock.acquired, lock.owner.pid == os.getpid())[1:])")
+        parent.ask(
+            "child, said = child_that(lambda: (lock.acquire(), lock.acquired, lock.owner.pid == os.getpid())[1:])"
+        )
         child = parent.ask("child")
         try:
             until_asleep(child)

@@ -9,7 +9,6 @@ import threading
 from unittest import mock
 
 import pytest
-
 from children import CLASSES, PATIENCE, Child, class_of
 from pathlock import lockfile
 from pathlock.lockfile import pidlockfile

@@ -7,7 +7,6 @@ at a time.
 import os
 
 import pytest
-
 from children import PATIENCE, Child
 
 every_kind = pytest.mark.parametrize("kind", ["link", "symlink", "mkdir", "pid"])
@@ -134,7 +133,7 @@ def test_nobody_ever_meets_another_inside(kind, our_timeout, tmp_path):
             child.ask(TURNS)
         # Their symlink lock reads a link that may have gone since they looked for it.
         turns = [f"turns({audit!r}, 100, {our_timeout})", f"turns({audit!r}, 50, 0.02, FileNotFoundError)"] * 2
-        for child, code in zip(children, turns):
+        for child, code in zip(children, turns, strict=True):
             child.tell(code)
         for child in children:
             # Whoever meets another here answers that the audit's directory exists.

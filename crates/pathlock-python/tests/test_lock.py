@@ -7,9 +7,8 @@ import sys
 import tempfile
 import threading
 
-import pytest
-
 import pathlock
+import pytest
 from children import PATIENCE
 from worlds import SLOTS, VANISHES, Waiter, done_in_thread, each_scheme, files, held_elsewhere, one_of, refusal
 
@@ -145,7 +144,9 @@ def test_a_thread_that_waits_for_itself_is_told_so_at_once(scheme, tmp_path):
             for acquire in (again.acquire, lambda: again.acquire(timeout=PATIENCE)):
                 error = refusal(acquire)
                 assert (type(error), error.reason) == (pathlock.LockFailed, "would-deadlock"), "it would never end"
-            assert type(refusal(again.acquire, 0)) is pathlock.AlreadyLocked, "who does not wait is told that it is busy"
+            assert type(refusal(again.acquire, 0)) is pathlock.AlreadyLocked, (
+                "who does not wait is told that it is busy"
+            )
         assert lock.acquired, "it still holds what it has"
 
 

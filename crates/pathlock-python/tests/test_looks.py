@@ -3,9 +3,8 @@
 import dataclasses
 import os
 
-import pytest
-
 import pathlock
+import pytest
 from worlds import (
     VANISHES,
     Other,
@@ -149,7 +148,9 @@ def test_the_status_shows_who_waits(scheme, tmp_path):
             other.tell("lock.acquire()")
             eventually(lambda pid=other.pid: pid in pids(lock.status().waiters), "it is seen to wait")
         assert pids(lock.status().waiters) == sorted([first.pid, second.pid]), "both wait"
-        assert pids(pathlock.status(lock.path, scheme=scheme).waiters) == sorted([first.pid, second.pid]), "for all to see"
+        assert pids(pathlock.status(lock.path, scheme=scheme).waiters) == sorted([first.pid, second.pid]), (
+            "for all to see"
+        )
         assert lock.status().owner.pid == os.getpid(), "the holder is not one of them"
         lock.release()
         first.answer()

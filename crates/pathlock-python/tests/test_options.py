@@ -6,9 +6,8 @@ import signal
 import stat
 import threading
 
-import pytest
-
 import pathlock
+import pytest
 from children import PATIENCE
 from worlds import (
     CONVERTS,

@@ -391,15 +391,14 @@ def test_what_zc_lockfile_has_written_stays_and_is_taken_for_the_owner(here):
             assert owner.pid == theirs.pid, "the page says that this may be a former holder"
 
 
-def test_what_is_written_into_an_empty_lock_file_of_ours_is_lost(here):
-    Path("data").touch()
-    with pathlock.Lock("data", scheme="flock", at=True), open("data", "a") as file:
-        file.write("words")
-    assert Path("data").read_text() == "", "it had the record in it, and was emptied"
-    Path("data").write_text("some")
-    with pathlock.Lock("data", scheme="flock", at=True), open("data", "a") as file:
-        file.write("words")
-    assert Path("data").read_text() == "somewords", "what is not empty keeps its content"
+def test_a_file_that_the_caller_has_named_and_that_is_there_keeps_its_content(here):
+    for scheme in ("flock", "ofd"):
+        data = Path(f"data-{scheme}")
+        data.touch()
+        for times in (1, 2):
+            with pathlock.Lock(data, scheme=scheme, at=True), open(data, "a") as file:
+                file.write("words")
+            assert data.read_text() == "words" * times, "nothing but what was written is in it"
 
 
 def test_the_kernels_locks_are_what_the_page_says_they_are(here):

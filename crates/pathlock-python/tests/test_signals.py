@@ -8,9 +8,8 @@ import signal
 import threading
 import time
 
-import pytest
-
 import pathlock
+import pytest
 from children import PATIENCE
 from worlds import SHARED, Other, each_scheme, eventually, files, in_thread, one_of
 

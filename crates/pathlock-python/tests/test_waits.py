@@ -3,9 +3,8 @@
 import threading
 import traceback
 
-import pytest
-
 import pathlock
+import pytest
 from children import PATIENCE
 from worlds import Other, Waiter, each_scheme, eventually, held_elsewhere, in_thread, one_of, refusal, seconds
 
@@ -79,7 +78,9 @@ def test_what_on_wait_raises_ends_the_wait_and_is_raised_there(scheme, kind, tmp
         with pytest.raises(kind) as caught:
             wait()
         assert caught.value is raised, "it is the very exception"
-        assert traceback.extract_tb(caught.value.__traceback__)[-1].name == "told", "its traceback says where it is from"
+        assert traceback.extract_tb(caught.value.__traceback__)[-1].name == "told", (
+            "its traceback says where it is from"
+        )
         assert not lock.acquired, "nothing was acquired"
     assert holder.status().waiters == (), "nobody waits any more"
     holder.release()

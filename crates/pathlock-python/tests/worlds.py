@@ -10,9 +10,8 @@ import threading
 import time
 from concurrent.futures import Future
 
-import pytest
-
 import pathlock
+import pytest
 from children import PATIENCE, Child
 
 SHARED = ["mkdir", "flock", "ofd", "sqlite"]

@@ -199,6 +199,26 @@ fn a_command_that_inherits_a_slot_keeps_it() {
 }
 
 #[test]
+fn a_thread_may_have_several_slots_and_read_twice() {
+    for place in places(&SLOTS) {
+        let lock = place.lock().slots(2);
+        let first = lock.acquire().expect("it is free");
+        let second = lock.acquire().expect("there is a second one, and it need not be waited for");
+        assert_ne!(first.slot(), second.slot(), "{place}");
+        assert!(is_busy(&lock.acquire_within(Duration::from_millis(20))), "{place}: there is no third");
+        drop((first, second));
+
+        let reading = place.lock().shared().acquire().expect("it is free");
+        drop(place.lock().shared().acquire().expect("it may read twice"));
+        match place.lock().acquire() {
+            Err(LockError::LockFailed(failure)) => assert_eq!(failure.reason(), FailureReason::WouldDeadlock),
+            other => panic!("{place}: a reader that waits to write waits for itself: {other:?}"),
+        }
+        drop(reading);
+    }
+}
+
+#[test]
 fn what_has_no_slots_says_so() {
     for place in places(&["link", "symlink", "pid"]) {
         let error = place.lock().slots(2).try_acquire().expect_err("it has none");

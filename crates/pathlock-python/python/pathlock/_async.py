@@ -10,10 +10,11 @@ import functools
 import sys
 import weakref
 from collections.abc import Callable, Generator
-from typing import TYPE_CHECKING, Any
+from types import EllipsisType
+from typing import TYPE_CHECKING, Any, Literal
 
 from ._errors import NotLocked
-from ._info import Owner, Status
+from ._info import Owner, Status, WaitEvent
 from ._pathlock import Guard, Lock
 
 if TYPE_CHECKING:
@@ -45,7 +46,9 @@ class _Bell:
         self._new: Callable[[], Any] = trio.Event if trio else asyncio.Event
         self._event = self._new()
         self._run_soon: Callable[[Callable[[], object]], object] = (
-            trio.lowlevel.current_trio_token().run_sync_soon if trio else asyncio.get_running_loop().call_soon_threadsafe
+            trio.lowlevel.current_trio_token().run_sync_soon
+            if trio
+            else asyncio.get_running_loop().call_soon_threadsafe
         )
 
     async def wait(self) -> None:
@@ -81,7 +84,7 @@ def _holds(guard: Guard) -> bool:
 class _Acquiring:
     """`await` it for the guard, or use it in `async with`."""
 
-    def __init__(self, lock: AsyncLock, timeout: Any) -> None:
+    def __init__(self, lock: AsyncLock, timeout: float | EllipsisType | None) -> None:
         self._lock = lock
         self._timeout = timeout
         self._guard: Guard | None = None
@@ -126,12 +129,44 @@ class AsyncLock:
     for what it holds itself waits for ever. Releasing makes a few calls of the system where it happens.
     """
 
-    def __init__(self, path: Path, **options: Any) -> None:
-        self._lock = Lock(path, **options)
+    def __init__(
+        self,
+        path: Path,
+        *,
+        scheme: str | None = None,
+        at: bool = False,
+        shared: bool = False,
+        timeout: float | None = None,
+        slots: int = 1,
+        reentrant: bool = False,
+        ownership: Literal["thread", "process"] = "thread",
+        lease: float | None = None,
+        recover: bool = True,
+        mode: int | None = None,
+        command: str | None = None,
+        on_wait: Callable[[WaitEvent], object] | None = None,
+        on_lost: Callable[[], object] | None = None,
+    ) -> None:
+        self._lock = Lock(
+            path,
+            scheme=scheme,
+            at=at,
+            shared=shared,
+            timeout=timeout,
+            slots=slots,
+            reentrant=reentrant,
+            ownership=ownership,
+            lease=lease,
+            recover=recover,
+            mode=mode,
+            command=command,
+            on_wait=on_wait,
+            on_lost=on_lost,
+        )
         self._acquired: list[tuple[object, Guard]] = []
         self._entered: list[tuple[object, Guard]] = []
 
-    def acquire(self, timeout: Any = ...) -> _Acquiring:
+    def acquire(self, timeout: float | EllipsisType | None = ...) -> _Acquiring:
         """Acquires the lock, when it is awaited; waits for `timeout` seconds at most, None for ever."""
         return _Acquiring(self, timeout)
 

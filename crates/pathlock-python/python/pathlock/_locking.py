@@ -28,10 +28,11 @@ def locked(path: Path, *, timeout: float | None = None, **options: Any) -> Calla
 
     def decorate(function: _Function) -> _Function:
         if inspect.iscoroutinefunction(function):
+            lock_for_tasks = AsyncLock(path, timeout=timeout, **options)
 
             @functools.wraps(function)
             async def run_async(*args: Any, **kwargs: Any) -> Any:
-                async with AsyncLock(path, timeout=timeout, **options):
+                async with lock_for_tasks.acquire():
                     return await function(*args, **kwargs)
 
             return run_async  # type: ignore[return-value]

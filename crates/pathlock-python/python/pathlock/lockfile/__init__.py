@@ -22,7 +22,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from .._errors import AlreadyLocked, Error, LockError, LockFailed, LockTimeout, NotLocked, NotMyLock, UnlockError
-from ._base import LockBase
+from ._base import LockBase, SchemeLock
 from ._base import _SharedBase as _SharedBase
 
 __all__ = [
@@ -94,5 +94,5 @@ def locked(path: Any, timeout: float | None = None) -> Callable[[_Function], _Fu
 # The modules import the exceptions from here, so they come last.
 from . import linklockfile, mkdirlockfile  # noqa: E402
 
-LockFile: type[LockBase] = linklockfile.LinkLockFile if hasattr(os, "link") else mkdirlockfile.MkdirLockFile
+LockFile: type[SchemeLock] = linklockfile.LinkLockFile if hasattr(os, "link") else mkdirlockfile.MkdirLockFile
 FileLock = LockFile

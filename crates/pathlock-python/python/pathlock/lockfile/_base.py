@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from typing import Any
+from typing import Any, TypeVar
 
 from .._errors import AlreadyLocked, LockError, LockTimeout, NotLocked, NotMyLock
 from .._pathlock import Guard, Lock, Look
@@ -19,7 +19,12 @@ def _hostname() -> str:
     return socket.gethostname()
 
 
+_Self = TypeVar("_Self", bound="_SharedBase")
+
+
 class _SharedBase:
+    path: str
+
     def __init__(self, path: Any) -> None:
         self.path = os.fsdecode(path)
 
@@ -36,7 +41,7 @@ class _SharedBase:
         """Releases the lock. Raises `NotLocked` if it is not locked, and `NotMyLock` if it is another's."""
         raise NotImplementedError("implement in subclass")
 
-    def __enter__(self) -> Any:
+    def __enter__(self: _Self) -> _Self:
         self.acquire()
         return self
 

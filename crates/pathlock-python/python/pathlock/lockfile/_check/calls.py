@@ -5,9 +5,9 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from ._check_files import Finding, locks_made
-from ._check_names import Lock, Program, of_lockfile
-from ._check_scopes import Scope
+from .files import Finding, locks_made
+from .names import Lock, Program, of_lockfile
+from .scopes import Scope
 
 _THREADS = ("Thread", "Thread()", "current_thread()", "currentThread()", "main_thread()")
 _NOT_ACQUIRED = {"LockTimeout", "AlreadyLocked", "LockError", "Error"}

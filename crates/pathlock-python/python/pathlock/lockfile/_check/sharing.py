@@ -11,9 +11,9 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ._check_files import Finding
-from ._check_names import Lock, Made, Program
-from ._check_scopes import Scope
+from .files import Finding
+from .names import Lock, Made, Program
+from .scopes import Scope
 
 # The full names of what starts something, and where its arguments have the function.
 _THREADS = {

@@ -6,9 +6,9 @@ import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ._check_files import Finding, name_of
-from ._check_names import Lock, Program
-from ._check_scopes import Scope
+from .files import Finding, name_of
+from .names import Lock, Program
+from .scopes import Scope
 
 _DAEMONS = {"daemon.DaemonContext", "daemon.daemon.DaemonContext"}
 _FORKS = {

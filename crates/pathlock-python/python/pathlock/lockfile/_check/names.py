@@ -10,7 +10,7 @@ from __future__ import annotations
 import ast
 from dataclasses import dataclass
 
-from ._check_scopes import Annotated, Binding, Bound, Itself, Scope, Text
+from .scopes import Annotated, Binding, Bound, Itself, Scope, Text
 
 KINDS = {
     "LockFile": "link",

@@ -1,7 +1,7 @@
 """What in a program would behave differently with pathlock.lockfile than with lockfile 0.12.2.
 
 The program is read and not run: nothing of it is imported. A file is parsed as the running interpreter parses it. The rules are in
-the tables of `_check_calls`, `_check_files`, `_check_holds` and `_check_sharing`; a new one is a function and a line in one of them.
+the tables of `calls`, `files`, `holds` and `sharing`; a new one is a function and a line in one of them.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from . import _check_calls, _check_files, _check_holds, _check_sharing
-from ._check_names import Program
+from . import calls, files, holds, sharing
+from .names import Program
 
-RULES: dict[str, Callable[[Program], Iterator[_check_files.Finding]]] = {
-    **_check_calls.RULES,
-    **_check_files.RULES,
-    **_check_holds.RULES,
-    **_check_sharing.RULES,
+RULES: dict[str, Callable[[Program], Iterator[files.Finding]]] = {
+    **calls.RULES,
+    **files.RULES,
+    **holds.RULES,
+    **sharing.RULES,
 }
 
 NOTHING, FINDINGS, UNREADABLE = range(3)
@@ -100,9 +100,9 @@ def programs(path: str, complain: Callable[[str, OSError], None]) -> Iterator[st
     if not os.path.isdir(path):
         yield path
         return
-    for directory, directories, files in os.walk(path, onerror=lambda error: complain(error.filename, error)):
+    for directory, directories, names in os.walk(path, onerror=lambda error: complain(error.filename, error)):
         directories[:] = sorted(name for name in directories if not _is_left_out(os.path.join(directory, name)))
-        for name in sorted(files):
+        for name in sorted(names):
             file = os.path.join(directory, name)
             if not name.startswith(".") and (name.endswith(_SUFFIXES) or ("." not in name and _is_script(file))):
                 yield file

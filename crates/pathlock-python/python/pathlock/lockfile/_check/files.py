@@ -11,7 +11,7 @@ import ntpath
 import posixpath
 from collections.abc import Iterator
 
-from ._check_names import Lock, Program
+from .names import Lock, Program
 
 Finding = tuple[ast.AST, str]
 """Where, and what changes; what to do."""

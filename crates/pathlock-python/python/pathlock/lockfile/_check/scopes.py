@@ -1,7 +1,7 @@
 """The scopes of a program, and what is bound in each.
 
 Nothing is imported and nothing is run: this is the text, its nodes in their order, and for every name the expressions that
-are assigned to it. What these stand for is worked out in `_check_names`.
+are assigned to it. What these stand for is worked out in `names`.
 """
 
 from __future__ import annotations
