@@ -5,7 +5,7 @@
 //! - *No wait holds the GIL*, and every wait in the main thread looks after signals: Ctrl-C ends it.
 //! - *Nothing of Python's is kept locked while the library runs*: the mutexes here are held for a few
 //!   instructions, and never while the GIL is given up or other code is called.
-//! - *A guard has one keeper*: [`held::Held`], from which whoever lets go takes it out first.
+//! - *A guard has one keeper*: `held::Held`, from which whoever lets go takes it out first.
 
 mod calls;
 mod errors;
