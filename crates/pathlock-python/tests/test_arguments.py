@@ -257,8 +257,10 @@ def test_what_the_package_has_is_what_it_says(tmp_path):
     assert "pathlock" in sys.modules, "it is imported by its name"
 
 
-def test_guards_and_what_is_internal_can_not_be_made(tmp_path):
+def test_guards_can_not_be_made_and_nothing_can_be_derived():
     with pytest.raises(TypeError):
         pathlock.Guard()
     with pytest.raises(TypeError):
         type("Mine", (pathlock.Guard,), {})
+    with pytest.raises(TypeError):
+        type("Mine", (pathlock.Lock,), {})

@@ -7,9 +7,8 @@ import subprocess
 import sys
 import sysconfig
 
-import pytest
-
 import pathlock
+import pytest
 from children import PATIENCE, Lines
 from worlds import each_scheme, eventually, files, held_elsewhere
 
@@ -33,7 +32,17 @@ def test_its_version_is_that_of_the_package():
 
 @pytest.mark.parametrize(
     "arguments",
-    [[], ["--version"], ["help"], ["run", "--help"], ["schemes"], ["schemes", "--json"], ["nonsense"], ["run"], ["-é\udcff"]],
+    [
+        [],
+        ["--version"],
+        ["help"],
+        ["run", "--help"],
+        ["schemes"],
+        ["schemes", "--json"],
+        ["nonsense"],
+        ["run"],
+        ["-é\udcff"],
+    ],
     ids=repr,
 )
 def test_it_says_and_returns_what_the_command_does(arguments):
@@ -77,8 +86,11 @@ def test_it_and_the_package_exclude_each_other(scheme, tmp_path):
         if scheme != "sqlite":
             assert run("status", named).returncode == 1, "it is seen to be held"
     assert run("run", "-n", *how, "--", "true").returncode == 0, "it is free"
-    child = subprocess.Popen([*MODULE, "run", *map(str, how), "--", "sh", "-c", "echo inside; cat"],
-                             stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    child = subprocess.Popen(
+        [*MODULE, "run", *map(str, how), "--", "sh", "-c", "echo inside; cat"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
     with child:
         assert Lines(child.stdout.fileno()).next() == "inside", "the command runs"
         assert lock.try_acquire() is None, "and keeps the package out"
@@ -125,8 +137,9 @@ def test_a_signal_ends_the_wait_of_the_command(number, tmp_path):
 
     lock = pathlock.Lock(tmp_path / "job")
     with lock:
-        child = subprocess.Popen([*MODULE, "run", "-q", str(tmp_path / "job"), "--", "touch", str(tmp_path / "ran")],
-                                 preexec_fn=heed)
+        child = subprocess.Popen(
+            [*MODULE, "run", "-q", str(tmp_path / "job"), "--", "touch", str(tmp_path / "ran")], preexec_fn=heed
+        )
         with child:
             eventually(lambda: child.pid in [waiter.pid for waiter in lock.status().waiters], "it waits")
             child.send_signal(number)
@@ -135,7 +148,12 @@ def test_a_signal_ends_the_wait_of_the_command(number, tmp_path):
 
 
 def test_status_says_what_the_package_says(tmp_path):
-    for path, state, code in [("free", "free", 0), ("held", "held", 1), ("stale", "stale", 0), ("unknown", "unknown", 1)]:
+    for path, state, code in [
+        ("free", "free", 0),
+        ("held", "held", 1),
+        ("stale", "stale", 0),
+        ("unknown", "unknown", 1),
+    ]:
         with held_elsewhere(tmp_path / path) as other:
             if state == "free":
                 other.ask("lock.release()")
@@ -154,7 +172,11 @@ def test_status_says_what_the_package_says(tmp_path):
 
 
 def test_list_shows_the_locks_of_the_package(tmp_path):
-    locks = [pathlock.Lock(tmp_path / scheme, scheme=scheme) for scheme in pathlock.SCHEMES if scheme not in ("pid", "sqlite")]
+    locks = [
+        pathlock.Lock(tmp_path / scheme, scheme=scheme)
+        for scheme in pathlock.SCHEMES
+        if scheme not in ("pid", "sqlite")
+    ]
     for lock in locks:
         lock.acquire()
     ended = run("list", tmp_path)
@@ -189,7 +211,9 @@ runpy.run_module("pathlock", run_name="__main__", alter_sys=True)
     ended = run("-c", program, command=[sys.executable])
     assert ended.returncode == 69, outcome(ended)
     assert "Traceback" not in ended.stderr and ended.stdout == "", f"not as a fault of the program: {ended.stderr}"
-    assert str(tmp_path) in ended.stderr and "install" in ended.stderr, f"where it was looked for, what to do: {ended.stderr}"
+    assert str(tmp_path) in ended.stderr and "install" in ended.stderr, (
+        f"where it was looked for, what to do: {ended.stderr}"
+    )
     (tmp_path / "pathlock").write_text("not a program")
     assert run("-c", program, command=[sys.executable]).returncode == 69, "what can't be run is not it"
 

@@ -236,3 +236,23 @@ def test_what_a_task_has_acquired_is_not_a_forked_childs(tmp_path):
         assert parent.ask("[waits.acquired, waits.is_locked()]") == [True, True], "the parent has it still"
         parent.ask("waits.release()")
     assert files(tmp_path) == [], "and releases it"
+
+
+def test_a_fork_in_the_midst_of_other_threads_locks_leaves_the_child_able_to_lock(tmp_path):
+    with forking(tmp_path / "job") as parent:
+        parent.ask(
+            "def work(number):\n"
+            "    schemes = pathlock.SCHEMES\n"
+            "    while not over.is_set():\n"
+            "        for scheme in schemes[number:] + schemes[:number]:\n"
+            "            with pathlock.Lock(f'{lock.path}-{scheme}', scheme=scheme):\n"
+            "                pass\n"
+        )
+        parent.ask("import threading; over = threading.Event()")
+        parent.ask("threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]")
+        parent.ask("[thread.start() for thread in threads] and None")
+        takes_each = "[pathlock.Lock(f'{lock.path}-child-{scheme}', scheme=scheme).acquire(5).valid for scheme in pathlock.SCHEMES]"
+        for turn in range(15):
+            said = parent.ask(f"forked({takes_each!r})")
+            assert said == {"value": [True] * len(pathlock.SCHEMES)}, f"child {turn} can lock"
+        parent.ask("over.set(), [thread.join() for thread in threads] and None")

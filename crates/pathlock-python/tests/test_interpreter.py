@@ -6,9 +6,8 @@ import subprocess
 import sys
 import weakref
 
-import pytest
-
 import pathlock
+import pytest
 from worlds import LEASES, PATIENCE, VANISHES, done_in_thread, each_scheme, files, one_of
 
 
@@ -56,7 +55,9 @@ def test_an_interpreter_that_ends_releases_what_it_holds(end, scheme, tmp_path):
     for holder in HOLDERS if (scheme, end) == ("link", "a normal end") else ["a lock of a module"]:
         ended = run(f"{HELD}\n{HOLDERS[holder]}\nassert make().is_locked()\n{how}", tmp_path / "job", scheme)
         assert ended[0] == code, f"{holder}: {ended}"
-        assert "pathlock" not in ended[2].replace("pathlock.Lock(path + '-2'", ""), f"{holder}: not a word of it: {ended}"
+        assert "pathlock" not in ended[2].replace("pathlock.Lock(path + '-2'", ""), (
+            f"{holder}: not a word of it: {ended}"
+        )
         assert pathlock.status(tmp_path / "job", scheme=scheme).state == "free", f"{holder}: it is released"
         if scheme in VANISHES:
             assert files(tmp_path) == [], f"{holder}: nothing is left on disk"

@@ -7,9 +7,8 @@ import random
 import signal
 import time
 
-import pytest
-
 import pathlock
+import pytest
 from worlds import PATIENCE, SLOTS, Other, Waiter, done_in_thread, each_scheme, in_thread, one_of
 
 each_method = pytest.mark.parametrize("method", multiprocessing.get_all_start_methods())

@@ -1,6 +1,7 @@
 """Waits: what `on_wait` is told, what it can do, and waiting without acquiring."""
 
 import threading
+import time
 import traceback
 
 import pathlock
@@ -192,3 +193,16 @@ def test_waits_of_many_threads_end_one_by_one(scheme, tmp_path):
         waiter.lock.release()
         left.remove(waiter)
     assert not holder.is_locked(), "all have had it"
+
+
+@each_scheme
+def test_a_wait_takes_no_processor_time(scheme, tmp_path):
+    with held_elsewhere(tmp_path / "job", scheme=scheme):
+        lock = pathlock.Lock(tmp_path / "job", scheme=scheme)
+        for wait in (lock.acquire, lock.wait_free):
+            used = []
+            for _ in range(3):
+                begun = time.process_time()
+                refusal(wait, 0.25)
+                used.append(time.process_time() - begun)
+            assert min(used) < 0.05, f"{wait.__name__} sleeps: of 0.25 s it has used {used}"
