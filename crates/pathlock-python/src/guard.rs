@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use pathlock::Mode;
+use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 
 use crate::held::Held;
@@ -139,6 +140,10 @@ impl Guard {
         if let Some(guard) = self.held.take() {
             guard.forget();
         }
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.lock)
     }
 
     fn __repr__(&self) -> String {

@@ -115,8 +115,13 @@ pub(crate) fn end(py: Python<'_>) {
         Some(all) => all.values().filter_map(Weak::upgrade).collect(),
         None => return,
     };
-    for held in all.iter().filter(|held| held.is_ours() && held.forks.load(Ordering::Relaxed) == forks) {
-        // There is nobody left to tell.
-        let _ = held.release(py);
+    for held in all.iter().filter(|held| held.is_ours()) {
+        if held.forks.load(Ordering::Relaxed) == forks {
+            // There is nobody left to tell.
+            let _ = held.release(py);
+        } else if let Some(guard) = held.take() {
+            // Or else it would be released when its object goes, as all do in the end.
+            guard.forget();
+        }
     }
 }

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, ThreadId};
 
 use pathlock::{AnyLockFile, LockError, Timeout};
+use pyo3::exceptions::PyTypeError;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
@@ -99,6 +100,7 @@ impl Lock {
     #[expect(clippy::too_many_arguments, reason = "they are keyword arguments")]
     #[expect(clippy::fn_params_excessive_bools, reason = "they are keyword arguments")]
     fn new(
+        py: Python<'_>,
         path: AnyPath,
         scheme: Option<String>,
         at: bool,
@@ -132,6 +134,11 @@ impl Lock {
             on_wait,
             on_lost,
         };
+        for (name, given) in [("on_wait", &options.on_wait), ("on_lost", &options.on_lost)] {
+            if given.as_ref().is_some_and(|given| !given.bind(py).is_callable()) {
+                return Err(PyTypeError::new_err(format!("{name} is a function, or None")));
+            }
+        }
         let handle = waiting::heeding_signals(options.handle()?);
         Ok(Lock { handle, options, acquired: Mutex::default() })
     }
