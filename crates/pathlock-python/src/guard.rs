@@ -56,11 +56,7 @@ impl Guard {
 
     #[pyo3(signature = (*_exception))]
     fn __exit__(&self, py: Python<'_>, _exception: &Bound<'_, PyAny>) -> PyResult<()> {
-        // One that was released inside of its block has nothing more to release.
-        match self.held.release(py) {
-            Some(Err(error)) => Err(errors::unlock_error(py, &error)),
-            Some(Ok(())) | None => Ok(()),
-        }
+        self.held.leave(py)
     }
 
     /// Whether the lock is still held: nobody has broken it, and a lease has not lapsed.

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use pathlock::{Guard, LockError, UnlockError};
 use pyo3::prelude::*;
 
-use crate::calls;
+use crate::{calls, errors};
 
 /// How often this process has forked through Python.
 static FORKS: AtomicU64 = AtomicU64::new(0);
@@ -81,6 +81,16 @@ impl Held {
             self.forks.store(FORKS.load(Ordering::Relaxed), Ordering::Relaxed);
         }
         Some(adopted)
+    }
+
+    /// Lets go at the end of a `with` block. What was released inside of it has nothing more to release, and a
+    /// forked child that comes out of it has nothing of its parent's.
+    pub(crate) fn leave(&self, py: Python<'_>) -> PyResult<()> {
+        if !self.is_ours() {
+            return Ok(());
+        }
+        let released = self.release(py).unwrap_or(Ok(()));
+        released.map_err(|error| errors::unlock_error(py, &error))
     }
 
     /// Lets go; `None` when there is nothing to let go.

@@ -9,7 +9,7 @@ use pathlock::{AnyLockFile, LockError, Timeout};
 use pyo3::exceptions::PyTypeError;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyTuple};
+use pyo3::types::{PyDict, PyTuple, PyWeakrefReference};
 
 use crate::calls;
 use crate::errors;
@@ -29,25 +29,34 @@ pub(crate) struct Lock {
     options: Options,
     /// What was acquired and may still be held, oldest first, and by which thread.
     acquired: Mutex<Vec<(ThreadId, Arc<Held>)>>,
+    /// What the `with` blocks that are open hold, and in which thread they are.
+    entered: Mutex<Vec<(ThreadId, Arc<Held>)>>,
 }
 
 impl Lock {
     /// The library's handle, and what listens to it.
-    pub(crate) fn asking(&self, py: Python<'_>) -> PyResult<(AnyLockFile, Option<Ear>)> {
-        let mut handle = self.handle.clone();
-        if let Some(on_lost) = &self.options.on_lost {
-            handle = waiting::telling_of_loss(handle, on_lost.clone_ref(py));
+    pub(crate) fn asking(slf: &Bound<'_, Lock>) -> PyResult<(AnyLockFile, Option<Ear>)> {
+        let (this, py) = (slf.get(), slf.py());
+        let mut handle = this.handle.clone();
+        if this.options.on_lost.is_some() {
+            handle = waiting::telling_of_loss(handle, PyWeakrefReference::new(slf)?.unbind());
         }
-        let Some(on_wait) = &self.options.on_wait else { return Ok((handle, None)) };
+        let Some(on_wait) = &this.options.on_wait else { return Ok((handle, None)) };
         let (handle, ear) = Ear::listen(handle, on_wait.clone_ref(py))?;
         Ok((handle, Some(ear)))
     }
 
-    fn get(&self, py: Python<'_>, timeout: Timeout) -> PyResult<Result<pathlock::Guard, LockError>> {
-        if self.options.on_wait.is_none() && self.options.on_lost.is_none() {
-            return Ok(calls::detach(py, || self.handle.acquire_within(timeout)));
+    /// What is to be called when a lease is lost.
+    pub(crate) fn on_lost(&self) -> Option<&Py<PyAny>> {
+        self.options.on_lost.as_ref()
+    }
+
+    fn get(slf: &Bound<'_, Lock>, timeout: Timeout) -> PyResult<Result<pathlock::Guard, LockError>> {
+        let (this, py) = (slf.get(), slf.py());
+        if this.options.on_wait.is_none() && this.options.on_lost.is_none() {
+            return Ok(calls::detach(py, || this.handle.acquire_within(timeout)));
         }
-        let (handle, ear) = self.asking(py)?;
+        let (handle, ear) = Lock::asking(slf)?;
         let got = calls::detach(py, || handle.acquire_within(timeout));
         match ear.and_then(|ear| ear.raised()) {
             Some(error) => Err(error),
@@ -140,20 +149,20 @@ impl Lock {
             }
         }
         let handle = waiting::heeding_signals(options.handle()?);
-        Ok(Lock { handle, options, acquired: Mutex::default() })
+        Ok(Lock { handle, options, acquired: Mutex::default(), entered: Mutex::default() })
     }
 
     /// Acquires the lock, and waits for it as long as `timeout` says: None for ever, zero or less not at all;
     /// the lock's own timeout if it is not given. Returns a guard, whose `with` block ends with a release.
     #[pyo3(signature = (timeout=MaybeSeconds(None)), text_signature = "($self, timeout=...)")]
     fn acquire(slf: &Bound<'_, Lock>, timeout: MaybeSeconds) -> PyResult<Guard> {
-        let got = slf.get().get(slf.py(), slf.get().timeout_of(timeout))?;
+        let got = Lock::get(slf, slf.get().timeout_of(timeout))?;
         got.map(|guard| Lock::keep(slf, guard)).map_err(|error| waiting::raised(slf.py(), &error))
     }
 
     /// Acquires the lock if it is free; None when it is not.
     fn try_acquire(slf: &Bound<'_, Lock>) -> PyResult<Option<Guard>> {
-        match slf.get().get(slf.py(), Timeout::NoWait)? {
+        match Lock::get(slf, Timeout::NoWait)? {
             Ok(guard) => Ok(Some(Lock::keep(slf, guard))),
             Err(LockError::AlreadyLocked(_)) => Ok(None),
             Err(error) => Err(waiting::raised(slf.py(), &error)),
@@ -167,19 +176,25 @@ impl Lock {
     }
 
     fn __enter__(slf: &Bound<'_, Lock>) -> PyResult<Guard> {
-        Lock::acquire(slf, MaybeSeconds(None))
+        let guard = Lock::acquire(slf, MaybeSeconds(None))?;
+        held::lock(&slf.get().entered).push((thread::current().id(), Arc::clone(guard.held())));
+        Ok(guard)
     }
 
     #[pyo3(signature = (*_exception))]
     fn __exit__(&self, py: Python<'_>, _exception: &Bound<'_, PyTuple>) -> PyResult<()> {
-        // One that was released inside of its block has nothing more to release.
-        self.let_go(py).unwrap_or(Ok(()))
+        let me = thread::current().id();
+        let mut entered = held::lock(&self.entered);
+        let innermost = entered.iter().rposition(|(thread, _)| *thread == me);
+        let held = innermost.map(|index| entered.remove(index).1);
+        drop(entered);
+        held.map_or(Ok(()), |held| held.leave(py))
     }
 
     /// For `AsyncLock`: begins to acquire; `wake` is called, in any thread, when it is worth while to poll.
     #[pyo3(signature = (wake, timeout=MaybeSeconds(None)))]
     fn _begin(slf: &Bound<'_, Lock>, wake: Py<PyAny>, timeout: MaybeSeconds) -> PyResult<Pending> {
-        let (handle, ear) = slf.get().asking(slf.py())?;
+        let (handle, ear) = Lock::asking(slf)?;
         let future = handle.acquire_async_within(slf.get().timeout_of(timeout));
         Ok(Pending::new(future, slf.clone().unbind(), ear, wake))
     }
@@ -291,7 +306,7 @@ pub(crate) fn acquire_all(py: Python<'_>, locks: Vec<Py<Lock>>, timeout: Seconds
     let mut handles = Vec::new();
     let mut ears = Vec::new();
     for lock in &locks {
-        let (handle, ear) = lock.get().asking(py)?;
+        let (handle, ear) = Lock::asking(lock.bind(py))?;
         handles.push(handle);
         ears.extend(ear);
     }

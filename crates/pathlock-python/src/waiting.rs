@@ -10,8 +10,9 @@ use std::time::Instant;
 use pathlock::{AnyLockFile, CancelToken, LockError, WaitEvent};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::PyDict;
+use pyo3::types::{PyDict, PyWeakrefMethods, PyWeakrefReference};
 
+use crate::lock::Lock;
 use crate::{calls, errors, held, info};
 
 thread_local! {
@@ -76,10 +77,13 @@ fn event<'py>(py: Python<'py>, seen: &WaitEvent<'_>) -> PyResult<Bound<'py, PyAn
     EVENT.import(py, "pathlock._info", "WaitEvent")?.call((), Some(&fields))
 }
 
-/// `lock`, which tells `on_lost` that its lease is lost.
-pub(crate) fn telling_of_loss(lock: AnyLockFile, on_lost: Py<PyAny>) -> AnyLockFile {
+/// `lock`, which tells the `on_lost` of `whose` that its lease is lost. That is not kept alive by its own lease.
+pub(crate) fn telling_of_loss(lock: AnyLockFile, whose: Py<PyWeakrefReference>) -> AnyLockFile {
     lock.on_lost(move || {
         calls::attach(|py| {
+            let Some(lock) = whose.bind(py).upgrade() else { return };
+            let Ok(lock) = lock.cast::<Lock>() else { return };
+            let Some(on_lost) = lock.get().on_lost() else { return };
             if let Err(error) = on_lost.call0(py) {
                 // It is called in a thread of the library's, where nobody can catch it.
                 error.write_unraisable(py, Some(on_lost.bind(py)));
