@@ -276,14 +276,15 @@ def test_a_signal_at_the_moment_of_the_hand_over_loses_no_lock(scheme, tmp_path)
         child.ask(RACE)
         child.ask("when(signal.SIGUSR1, maybe_stop)")
         for turn in range(40):
-            guard = lock.acquire(timeout=0)
+            guard = lock.acquire(PATIENCE)
             child.begin("race()")
             steps = [guard.release, lambda: child.send(signal.SIGUSR1)]
             for step in steps if turn % 2 else reversed(steps):
                 step()
             child.answer()
-            acquired, locked = child.ask("lock.acquired"), lock.is_locked()
-            assert acquired == locked, f"turn {turn}: what is locked is what the child knows that it has"
+            acquired = child.ask("lock.acquired")
+            # The kernel may give it for a moment to a call that nobody waits for any more.
+            eventually(lambda: lock.is_locked() == acquired, f"turn {turn}: who does not know of it does not keep it")
             if acquired:
                 child.ask("lock.release()")
 

@@ -35,6 +35,9 @@
 //!   ([`Sqlite::on_network`]): SQLite's own locks are said not to be safe there.
 //! - A command that inherits a guard does not keep the lock, for nothing open holds it: it is killed with its
 //!   parent, as in scheme symlink (see [`Guard::share_with`](pathlock::Guard::share_with)).
+//! - A forked child that goes on in the parent's program is not for it: SQLite must not be carried across a fork in which
+//!   another thread uses it, nor be used by a child that has closed its parent's files ("How To Corrupt An SQLite Database
+//!   File", 2.6). A child that runs another program is a process as any other.
 //! - Waiters of a database are woken by every change of it, whichever lock it was about, and look.
 
 #![forbid(unsafe_code)]
