@@ -59,7 +59,7 @@ impl Lock {
         let (handle, ear) = Lock::asking(slf)?;
         let got = calls::detach(py, || handle.acquire_within(timeout));
         match ear.and_then(|ear| ear.raised()) {
-            Some(error) => Err(error),
+            Some(error) => Err(waiting::raised_by(py, error)),
             None => Ok(got),
         }
     }
@@ -312,7 +312,7 @@ pub(crate) fn acquire_all(py: Python<'_>, locks: Vec<Py<Lock>>, timeout: Seconds
     }
     let got = calls::detach(py, || pathlock::acquire_all(&handles, timeout.timeout()));
     if let Some(error) = ears.iter().find_map(Ear::raised) {
-        return Err(error);
+        return Err(waiting::raised_by(py, error));
     }
     let guards = got.map_err(|error| waiting::raised(py, &error))?;
     // They come in the order of everybody, and what is named twice is there once.

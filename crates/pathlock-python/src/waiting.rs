@@ -36,6 +36,17 @@ pub(crate) fn raised(py: Python<'_>, error: &LockError) -> PyErr {
     RAISED.take().unwrap_or_else(|| errors::lock_error(py, error))
 }
 
+/// What `told`, an `on_wait` that has raised, ends a wait with; and what a signal handler has raised besides is not
+/// left for a later wait.
+pub(crate) fn raised_by(py: Python<'_>, told: PyErr) -> PyErr {
+    let Some(interrupt) = RAISED.take() else { return told };
+    // As Python has it for an exception that is raised while another is handled.
+    match interrupt.value(py).setattr("__context__", told.value(py)) {
+        Ok(()) => interrupt,
+        Err(error) => error,
+    }
+}
+
 /// A caller's `on_wait`, for one acquisition.
 #[derive(Debug, Clone)]
 pub(crate) struct Ear {

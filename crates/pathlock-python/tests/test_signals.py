@@ -224,6 +224,35 @@ def test_a_signal_just_before_the_wait_sleeps_ends_it(scheme, tmp_path):
             assert min(taken) < AT_ONCE, f"{wait} ends at once: {taken}"
 
 
+BOTH = """
+send = ctypes.CDLL(None)['raise']
+send.argtypes = [ctypes.c_int, ctypes.py_object]
+# No line of Python runs between the two, so the handler runs after the second.
+calls = [functools.partial(send, signal.SIGINT, None), functools.partial(operator.floordiv, 1, 0)]
+told = lambda event: list(map(operator.methodcaller('__call__'), calls))
+telling = pathlock.Lock(lock.path, scheme=lock.scheme, on_wait=told)
+
+def raised(wait):
+    try:
+        wait()
+    except BaseException as error:
+        return [type(error).__name__, type(error.__context__).__name__]
+"""
+
+
+@each_scheme
+def test_ctrl_c_while_on_wait_raises_is_raised_there_and_not_by_a_later_call(scheme, tmp_path):
+    lock = pathlock.Lock(tmp_path / "job", scheme=scheme)
+    lock.acquire()
+    with Signalled(lock.path, scheme=scheme) as child:
+        child.ask(BOTH)
+        for wait in ("telling.acquire()", "pathlock.acquire_all([telling])"):
+            said = child.ask(f"raised(lambda: {wait})")
+            later = child.ask("raised(lambda: lock.acquire(0))")
+            assert later[0] == "AlreadyLocked", f"{wait} raises {said}, and a later call what is not its own"
+            assert "KeyboardInterrupt" in said, f"Ctrl-C is not lost: {wait} raises {said}"
+
+
 ALARMS = """
 def alarms(count, step):
     # The outcomes of waits into which an alarm comes ever later.

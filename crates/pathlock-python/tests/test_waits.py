@@ -42,21 +42,26 @@ def test_on_wait_is_not_called_without_a_wait(scheme, tmp_path):
         assert told == [], "is told by the outcome"
 
 
-@one_of(["link", "sqlite"])
+@one_of(["link", "symlink", "ofd"])
 def test_on_wait_is_called_again_when_the_owner_changes(scheme, tmp_path):
-    with Other(tmp_path / "job", scheme=scheme) as first, Other(tmp_path / "job", scheme=scheme) as second:
-        first.ask("lock.acquire()")
-        # Who has been in the queue for longer is the next owner.
-        second.tell("lock.acquire()")
-        eventually(lambda: pathlock.status(tmp_path / "job", scheme=scheme).waiters, "it waits")
+    with held_elsewhere(tmp_path / "job", scheme=scheme) as parent:
         waiter = Waiter(tmp_path / "job", scheme=scheme)
-        assert waiter.events[-1].owner.pid == first.pid, "it waits for the first"
-        first.ask("lock.release()")
-        second.answer()
-        eventually(lambda: waiter.events[-1].owner and waiter.events[-1].owner.pid == second.pid, "it is told")
+        assert waiter.events[-1].owner.pid == parent.pid, "it waits for the parent"
+        parent.ask(
+            "def child_that_adopts():\n"
+            "    ordered, orders = os.pipe()\n"
+            "    child = os.fork()\n"
+            "    if child == 0:\n"
+            "        guard.adopt()\n"
+            "        os.read(ordered, 1)\n"
+            "        os._exit(0)\n"
+            "    return child, orders\n"
+        )
+        child, orders = parent.ask("child_that_adopts()")
+        eventually(lambda: waiter.events[-1].owner.pid == child, "it is told that it waits for the child now")
         assert not waiter.outcome.done(), "and waits on"
-        second.ask("lock.release()")
-        assert waiter.guard().valid, "for its turn"
+        parent.ask(f"os.write({orders}, b'!') and guard.forget()")
+        assert waiter.guard().valid, "until the child lets go"
         waiter.lock.release()
 
 
