@@ -88,7 +88,8 @@ def test_ctrl_c_ends_any_wait_at_once_and_leaves_nothing_behind(scheme, waits, t
         assert not free.is_locked(), "of several locks, those that were acquired before are released"
         assert guard.valid, "the holder has not noticed"
         lock.release()
-        assert not lock.is_locked(), "nobody has got it in the end"
+        # The call of a wait that has ended stays in the kernel's queue, and hands on what it gets.
+        eventually(lambda: not lock.is_locked(), "nobody has got it in the end")
         with lock.acquire(timeout=PATIENCE):
             pass  # And nobody stands in the way.
         eventually(lambda: lock.status().waiters == (), "nobody waits any more")

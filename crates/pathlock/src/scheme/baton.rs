@@ -85,6 +85,11 @@ pub(crate) trait Form: fmt::Debug + Copy + Send + Sync + 'static {
     /// Opens what is at `path`, following nothing.
     fn open(self, path: &Path) -> Result<Found, Obstacle>;
 
+    /// [`open`](Self::open) for a look, which is to wake nobody who watches for writers, itself among them.
+    fn open_to_look(self, path: &Path) -> Result<Found, Obstacle> {
+        self.open(path)
+    }
+
     /// Finds the file in which the record is, where that is not the inode itself.
     fn find_record(self, place: &Place) -> io::Result<Option<(File, bool)>>;
 

@@ -154,12 +154,19 @@ fn not_a_file() -> Obstacle {
 
 /// Opens what is there, without following or waiting; `None` where there is nothing.
 fn open(path: &Path) -> Result<Option<Target>, Obstacle> {
+    open_by(path, sys::open_existing)
+}
+
+fn open_by(
+    path: &Path,
+    open: impl Fn(&Path) -> io::Result<(File, bool)>,
+) -> Result<Option<Target>, Obstacle> {
     match sys::stat_at(path)?.map(|stat| stat.kind) {
         None => return Ok(None),
         Some(Kind::File | Kind::Directory) => {}
         Some(Kind::Symlink | Kind::Special) => return Err(not_a_file()),
     }
-    match sys::open_existing(path) {
+    match open(path) {
         Ok((file, writable)) => Target::new(file, writable).map(Some),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error.into()),
@@ -290,7 +297,8 @@ fn settle_locked(
 
 pub(super) fn status(lock: impl KernelLock, site: &Site) -> Result<Status, Obstacle> {
     loop {
-        let Some(target) = open(site.lock_file())? else { return Ok(Status::free()) };
+        let looked = open_by(site.lock_file(), |path| Ok((sys::open_to_look(path)?, false)))?;
+        let Some(target) = looked else { return Ok(Status::free()) };
         let text = target.text()?;
         let record = Record::parse(&text);
         let held_as = lock.held_as(&target.file)?;

@@ -60,7 +60,11 @@ impl<const BATON: bool> Form for LinkForm<BATON> {
     }
 
     fn open(self, path: &Path) -> Result<Found, Obstacle> {
-        open_file(path, BATON)
+        open_file(path, BATON, sys::open_existing)
+    }
+
+    fn open_to_look(self, path: &Path) -> Result<Found, Obstacle> {
+        open_file(path, BATON, |path| Ok((sys::open_to_look(path)?, false)))
     }
 
     fn find_record(self, _place: &Place) -> io::Result<Option<(File, bool)>> {
@@ -78,7 +82,11 @@ impl<const BATON: bool> Form for LinkForm<BATON> {
     }
 }
 
-fn open_file(path: &Path, baton: bool) -> Result<Found, Obstacle> {
+fn open_file(
+    path: &Path,
+    baton: bool,
+    open: impl Fn(&Path) -> io::Result<(File, bool)>,
+) -> Result<Found, Obstacle> {
     // Looked at before it is opened: opening a device or a pipe can do things.
     match sys::stat_at(path)?.map(|stat| stat.kind) {
         None => return Ok(Found::Absent),
@@ -93,7 +101,7 @@ fn open_file(path: &Path, baton: bool) -> Result<Found, Obstacle> {
         }
         Some(Kind::Special) => return Ok(Found::NotALock("a pipe, a socket or a device has its name")),
     }
-    match sys::open_existing(path) {
+    match open(path) {
         Ok((file, writable)) => {
             let place = Place::new(file, writable)?;
             Ok(if place.is_file() { Found::Place(place) } else { Found::Absent })

@@ -29,6 +29,7 @@ unsupported! {
     fn stat_directory(path: &Path) -> Stat;
     fn stat_of(file: &File) -> Stat;
     fn open_existing(path: &Path) -> (File, bool);
+    fn open_to_look(path: &Path) -> File;
     fn open_existing_in(directory: &File, name: &OsStr) -> (File, bool);
     fn open_or_create(path: &Path, bits: u32) -> File;
     fn create_new(path: &Path, bits: u32) -> File;

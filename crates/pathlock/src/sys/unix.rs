@@ -67,6 +67,11 @@ pub(crate) fn open_existing(path: &Path) -> io::Result<(File, bool)> {
     open_existing_in(CWD, path.as_os_str())
 }
 
+/// Opens what exists at `path` for reading alone: to close it is nothing that a watch for writers sees.
+pub(crate) fn open_to_look(path: &Path) -> io::Result<File> {
+    Ok(rustix::fs::open(path, OFlags::RDONLY | CAREFUL, Bits::empty())?.into())
+}
+
 /// [`open_existing`] of a name in an open directory.
 pub(crate) fn open_existing_in(directory: impl AsFd, name: &OsStr) -> io::Result<(File, bool)> {
     match rustix::fs::openat(&directory, name, OFlags::RDWR | CAREFUL, Bits::empty()) {

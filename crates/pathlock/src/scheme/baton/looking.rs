@@ -50,7 +50,7 @@ pub(super) fn look(
 pub(crate) fn status(form: impl Form, site: &Site) -> Result<Status, Obstacle> {
     let filesystem = site.filesystem()?;
     loop {
-        let place = match form.open(site.lock_file())? {
+        let place = match form.open_to_look(site.lock_file())? {
             Found::Absent => return Ok(Status::free()),
             Found::Place(place) => place,
             Found::Other(what) | Found::NotALock(what) => return Ok(Status::new(State::Unknown, None, what)),
