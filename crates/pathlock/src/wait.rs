@@ -42,6 +42,10 @@ use watch::{Begun, MOST_EXITS, Watch, Watching, sleep_on, watch_for};
 /// How often a waiter looks again though nothing has told it to.
 const RECHECK: Duration = Duration::from_secs(3);
 
+/// How often a waiter asks about signals though none has woken it: a handler that runs between the last question and
+/// the call of the kernel interrupts nothing.
+const SIGNALS: Duration = Duration::from_secs(1);
+
 /// How often one that waits for a lock to be free looks again at once while nobody's record is
 /// in it, a millisecond apart.
 const LETTING_GO: u32 = 20;
@@ -90,7 +94,10 @@ impl Wait<'_> {
         self.check_interrupted()?;
         loop {
             self.check_cancelled()?;
-            let left = self.deadline.cap(ends.saturating_duration_since(Instant::now()));
+            let mut left = self.deadline.cap(ends.saturating_duration_since(Instant::now()));
+            if self.on_interrupt.is_some() {
+                left = left.min(SIGNALS);
+            }
             match sys::poll(&all, Some(left))? {
                 Woken::Ready(which) => {
                     self.check_cancelled()?;
@@ -99,7 +106,9 @@ impl Wait<'_> {
                 Woken::TimedOut if self.deadline.has_passed() => return Ok(Slept::TimedOut),
                 Woken::TimedOut => {
                     self.check_interrupted()?;
-                    return Ok(Slept::Recheck);
+                    if Instant::now() >= ends {
+                        return Ok(Slept::Recheck);
+                    }
                 }
                 Woken::Interrupted => self.check_interrupted()?,
             }
