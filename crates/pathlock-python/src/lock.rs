@@ -252,9 +252,14 @@ impl Lock {
 
     /// Waits until the lock is free, and takes nothing.
     #[pyo3(signature = (timeout=Seconds(None)), text_signature = "($self, timeout=None)")]
-    fn wait_free(&self, py: Python<'_>, timeout: Seconds) -> PyResult<()> {
-        let waited = calls::detach(py, || self.handle.wait_free(timeout.timeout()));
-        waited.map_err(|error| waiting::raised(py, &error))
+    fn wait_free(slf: &Bound<'_, Lock>, timeout: Seconds) -> PyResult<()> {
+        let py = slf.py();
+        let (handle, ear) = Lock::asking(slf)?;
+        let waited = calls::detach(py, || handle.wait_free(timeout.timeout()));
+        match ear.and_then(|ear| ear.raised()) {
+            Some(error) => Err(waiting::raised_by(py, error)),
+            None => waited.map_err(|error| waiting::raised(py, &error)),
+        }
     }
 
     /// What is protected, as an absolute path.
