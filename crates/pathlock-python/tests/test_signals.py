@@ -225,6 +225,27 @@ def test_a_signal_just_before_the_wait_sleeps_ends_it(scheme, tmp_path):
             assert min(taken) < AT_ONCE, f"{wait} ends at once: {taken}"
 
 
+@each_scheme
+def test_a_signal_between_the_last_look_for_signals_and_the_sleep_ends_the_wait_at_once(scheme, tmp_path):
+    lock = pathlock.Lock(tmp_path / "job", scheme=scheme)
+    lock.acquire()
+    with Signalled(lock.path, scheme=scheme) as child:
+        # SIGINT comes while handlers are called, too late for this time: those of smaller numbers have had their turn.
+        child.ask(
+            "send = ctypes.CDLL(None)['raise']; send.argtypes = [ctypes.c_int, ctypes.py_object, ctypes.py_object]"
+        )
+        child.ask("signal.signal(signal.SIGUSR2, functools.partial(send, signal.SIGINT))")
+        taken = []
+        for _ in range(4):
+            child.begin("interrupted(lock.acquire)")
+            sent = time.monotonic()
+            child.send(signal.SIGUSR2)
+            ended = child.answer()
+            assert ended is not None, "it ends with KeyboardInterrupt"
+            taken.append(ended - sent)
+        assert min(taken) < AT_ONCE, f"it ends at once: {taken}"
+
+
 BOTH = """
 send = ctypes.CDLL(None)['raise']
 send.argtypes = [ctypes.c_int, ctypes.py_object]
