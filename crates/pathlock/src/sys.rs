@@ -19,6 +19,8 @@ mod proc_locks;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod process_id;
 #[cfg(any(target_os = "linux", target_os = "android"))]
+mod signals;
+#[cfg(any(target_os = "linux", target_os = "android"))]
 mod stat;
 #[cfg(unix)]
 mod unix;
@@ -38,6 +40,8 @@ pub(crate) use proc_locks::{contenders, locked_inodes};
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) use process_id::process_id;
 #[cfg(any(target_os = "linux", target_os = "android"))]
+pub(crate) use signals::poll_unless;
+#[cfg(any(target_os = "linux", target_os = "android"))]
 use stat::{stat_by_file, stat_by_name};
 /// Elsewhere the C library remembers it, or there is no fork.
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
@@ -49,6 +53,17 @@ pub(crate) use unix::*;
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 pub(crate) fn forks() -> Option<usize> {
     None
+}
+
+/// Asks `ask`, and waits like [`poll`] if that is content. A handler that runs between the two is not noticed.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(crate) fn poll_unless<E: From<std::io::Error>>(
+    ask: impl Fn() -> Result<(), E>,
+    sources: &[Source<'_>],
+    time: std::time::Duration,
+) -> Result<Woken, E> {
+    ask()?;
+    Ok(poll(sources, Some(time))?)
 }
 
 /// What names an inode for as long as somebody has it open.

@@ -42,8 +42,8 @@ use watch::{Begun, MOST_EXITS, Watch, Watching, sleep_on, watch_for};
 /// How often a waiter looks again though nothing has told it to.
 const RECHECK: Duration = Duration::from_secs(3);
 
-/// How often a waiter asks about signals though none has woken it: a handler that runs between the last question and
-/// the call of the kernel interrupts nothing.
+/// How often a waiter asks about signals though none has woken it: the handler may have run in another thread of the
+/// process, which interrupts nobody here.
 const SIGNALS: Duration = Duration::from_secs(1);
 
 /// How often one that waits for a lock to be free looks again at once while nobody's record is
@@ -90,27 +90,23 @@ impl Wait<'_> {
         let mut all = sources.to_vec();
         all.extend(self.cancel.map(CancelToken::source));
         let ends = Instant::now() + most;
-        // A handler that has run just before a call of the kernel interrupts none.
-        self.check_interrupted()?;
         loop {
+            self.check_interrupted()?;
             self.check_cancelled()?;
-            let mut left = self.deadline.cap(ends.saturating_duration_since(Instant::now()));
-            if self.on_interrupt.is_some() {
-                left = left.min(SIGNALS);
-            }
-            match sys::poll(&all, Some(left))? {
+            let left = self.deadline.cap(ends.saturating_duration_since(Instant::now()));
+            let woken = if self.on_interrupt.is_some() {
+                sys::poll_unless(|| self.check_interrupted(), &all, left.min(SIGNALS))?
+            } else {
+                sys::poll(&all, Some(left))?
+            };
+            match woken {
                 Woken::Ready(which) => {
                     self.check_cancelled()?;
                     return Ok(Slept::Ready(which));
                 }
                 Woken::TimedOut if self.deadline.has_passed() => return Ok(Slept::TimedOut),
-                Woken::TimedOut => {
-                    self.check_interrupted()?;
-                    if Instant::now() >= ends {
-                        return Ok(Slept::Recheck);
-                    }
-                }
-                Woken::Interrupted => self.check_interrupted()?,
+                Woken::TimedOut if Instant::now() >= ends => return Ok(Slept::Recheck),
+                Woken::TimedOut | Woken::Interrupted => {}
             }
         }
     }

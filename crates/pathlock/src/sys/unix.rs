@@ -248,6 +248,15 @@ pub(crate) enum Woken {
     Interrupted,
 }
 
+impl Woken {
+    /// By whether each of the sources is ready.
+    pub(super) fn of(ready: impl Iterator<Item = bool>) -> Woken {
+        let which: Vec<usize> =
+            ready.enumerate().filter(|(_, ready)| *ready).map(|(index, _)| index).collect();
+        if which.is_empty() { Woken::TimedOut } else { Woken::Ready(which) }
+    }
+}
+
 /// Waits until one of `sources` is ready, for at most `time`.
 pub(crate) fn poll(sources: &[Source<'_>], time: Option<Duration>) -> io::Result<Woken> {
     let mut fds: Vec<PollFd<'_>> = sources.iter().map(|fd| PollFd::new(fd, PollFlags::IN)).collect();
@@ -256,11 +265,7 @@ pub(crate) fn poll(sources: &[Source<'_>], time: Option<Duration>) -> io::Result
         tv_nsec: time.subsec_nanos().into(),
     });
     match rustix::event::poll(&mut fds, time.as_ref()) {
-        Ok(0) => Ok(Woken::TimedOut),
-        Ok(_) => {
-            let ready = fds.iter().enumerate().filter(|(_, fd)| !fd.revents().is_empty());
-            Ok(Woken::Ready(ready.map(|(index, _)| index).collect()))
-        }
+        Ok(_) => Ok(Woken::of(fds.iter().map(|fd| !fd.revents().is_empty()))),
         Err(Errno::INTR) => Ok(Woken::Interrupted),
         Err(error) => Err(error.into()),
     }
