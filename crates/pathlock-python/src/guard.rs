@@ -68,7 +68,7 @@ impl Guard {
     /// Whether this is a forked child's copy of what its parent has acquired: it does nothing until it is adopted.
     #[getter]
     fn inherited(&self) -> bool {
-        !self.held.is_ours()
+        self.held.is_inherited()
     }
 
     /// Of a lease: for how many seconds it can still be trusted. None for every other lock.

@@ -4,7 +4,7 @@
 //! is in its cell can be found by [`end`], for as long as the process lives that acquired it.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use pathlock::{Guard, LockError, UnlockError};
@@ -27,8 +27,7 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 pub(crate) struct Held {
     guard: Mutex<Option<Guard>>,
     id: u64,
-    /// Who has acquired or adopted it, and after how many forks.
-    pid: AtomicU32,
+    /// After how many forks it was acquired or adopted.
     forks: AtomicU64,
 }
 
@@ -37,7 +36,6 @@ impl Held {
         let held = Arc::new(Held {
             guard: Mutex::new(Some(guard)),
             id: NEXT.fetch_add(1, Ordering::Relaxed),
-            pid: AtomicU32::new(std::process::id()),
             forks: AtomicU64::new(FORKS.load(Ordering::Relaxed)),
         });
         lock(&ALL).get_or_insert_default().insert(held.id, Arc::downgrade(&held));
@@ -68,16 +66,15 @@ impl Held {
         lock(&self.guard).is_some()
     }
 
-    /// Whether it was acquired by this process, and not by the one that has forked it.
-    pub(crate) fn is_ours(&self) -> bool {
-        self.pid.load(Ordering::Relaxed) == std::process::id()
+    /// Whether it was acquired by the process that has forked this one.
+    pub(crate) fn is_inherited(&self) -> bool {
+        self.with(|guard| guard.is_inherited()).unwrap_or(false)
     }
 
     /// In a forked child: makes it the owner; `None` when there is nothing to own.
     pub(crate) fn adopt(&self) -> Option<Result<(), LockError>> {
         let adopted = self.with(Guard::adopt)?;
         if adopted.is_ok() {
-            self.pid.store(std::process::id(), Ordering::Relaxed);
             self.forks.store(FORKS.load(Ordering::Relaxed), Ordering::Relaxed);
         }
         Some(adopted)
@@ -86,7 +83,7 @@ impl Held {
     /// Lets go at the end of a `with` block. What was released inside of it has nothing more to release, and a
     /// forked child that comes out of it has nothing of its parent's.
     pub(crate) fn leave(&self, py: Python<'_>) -> PyResult<()> {
-        if !self.is_ours() {
+        if self.is_inherited() {
             return Ok(());
         }
         let released = self.release(py).unwrap_or(Ok(()));
@@ -125,7 +122,7 @@ pub(crate) fn end(py: Python<'_>) {
         Some(all) => all.values().filter_map(Weak::upgrade).collect(),
         None => return,
     };
-    for held in all.iter().filter(|held| held.is_ours()) {
+    for held in all.iter().filter(|held| !held.is_inherited()) {
         if held.forks.load(Ordering::Relaxed) == forks {
             // There is nobody left to tell.
             let _ = held.release(py);

@@ -202,7 +202,7 @@ impl Lock {
     /// Whether something is held that was acquired through this object, in this process.
     #[getter]
     fn acquired(&self) -> bool {
-        held::lock(&self.acquired).iter().any(|(_, held)| held.is_there() && held.is_ours())
+        held::lock(&self.acquired).iter().any(|(_, held)| held.is_there() && !held.is_inherited())
     }
 
     /// Whether somebody holds the lock, or may hold it. A stale lock is not held.

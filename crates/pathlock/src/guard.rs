@@ -140,6 +140,13 @@ impl Guard {
         !self.held.is_inherited() && hold.as_ref().is_some_and(|hold| hold.is_valid())
     }
 
+    /// Whether this is a forked child's copy of a guard of its parent's, which has not been [adopted](Self::adopt) and
+    /// holds nothing.
+    #[must_use]
+    pub fn is_inherited(&self) -> bool {
+        self.held.is_inherited()
+    }
+
     /// Of a lease: until when it can be trusted, if it is not touched again before. `None` for every other lock, which is
     /// held until it is released.
     #[must_use]

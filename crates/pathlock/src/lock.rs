@@ -175,8 +175,7 @@ impl<S: Scheme> Lock<S> {
     }
 
     pub(crate) fn acquire_until(&self, deadline: Deadline) -> Result<Guard, LockError> {
-        let site = self.site()?;
-        let key = self.key(&site)?;
+        let (site, key) = self.located()?;
         let options = &self.options;
         self.check_mode(&site)?;
         let mut deadline = deadline;
@@ -272,11 +271,14 @@ impl<S: Scheme> Lock<S> {
 
     /// What two handles of one lock have in common, in an order that all callers share.
     pub(crate) fn order(&self) -> Result<Key, LockError> {
-        self.key(&self.site()?)
+        Ok(self.located()?.1)
     }
 
-    fn key(&self, site: &Site) -> Result<Key, LockError> {
-        site.key(self.scheme.part()).map_err(|obstacle| failed(site, obstacle))
+    /// Where it is, in a directory that is there, and what it is known by.
+    fn located(&self) -> Result<(Site, Key), LockError> {
+        let mut site = self.site()?;
+        let key = site.locate(self.scheme.part()).map_err(|obstacle| failed(&site, obstacle))?;
+        Ok((site, key))
     }
 
     /// Whether `other`, on the same lock file, is acquired when this is.

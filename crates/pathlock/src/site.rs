@@ -17,6 +17,8 @@ pub struct Site {
     lock_file: Arc<Path>,
     directory: Arc<Path>,
     name: Arc<OsStr>,
+    /// What the directory was on when the acquisition began, where that was to be had for nothing.
+    filesystem: Option<Filesystem>,
 }
 
 /// What a [`Site`] is known by in this process: two spellings of a path are one lock.
@@ -36,7 +38,7 @@ impl Site {
                 "it names no file in a directory: give the path of the file to protect",
             ));
         };
-        Ok(Site { directory: directory.into(), name: name.into(), path, lock_file })
+        Ok(Site { directory: directory.into(), name: name.into(), path, lock_file, filesystem: None })
     }
 
     /// The place of the lock file at `lock_file`, which protects what is at `path`. Both are absolute.
@@ -90,13 +92,15 @@ impl Site {
         }
     }
 
-    /// The key of the lock that is called `part` in the lock file.
+    /// Looks at the directory: the key of the lock that is called `part` in the lock file.
     ///
     /// # Errors
     /// When the directory is not there.
-    pub(crate) fn key(&self, part: &str) -> Result<Key, Obstacle> {
-        let stat = sys::stat_directory(&self.directory).map_err(|error| self.no_directory(error))?;
-        Ok(Key { directory: stat.id, name: Arc::clone(&self.name), part: part.to_owned() })
+    pub(crate) fn locate(&mut self, part: &str) -> Result<Key, Obstacle> {
+        let (directory, filesystem) =
+            sys::locate(&self.directory).map_err(|error| self.no_directory(error))?;
+        self.filesystem = filesystem;
+        Ok(Key { directory, name: Arc::clone(&self.name), part: part.to_owned() })
     }
 
     /// Sees to it that the next look is at what is there now: opening the directory makes an NFS client ask the
@@ -106,6 +110,9 @@ impl Site {
     }
 
     pub(crate) fn filesystem(&self) -> Result<Filesystem, Obstacle> {
+        if let Some(filesystem) = self.filesystem {
+            return Ok(filesystem);
+        }
         sys::filesystem(&self.directory).map_err(|error| self.no_directory(error))
     }
 

@@ -6,6 +6,8 @@
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod forks;
 #[cfg(any(target_os = "linux", target_os = "android"))]
+mod mounts;
+#[cfg(any(target_os = "linux", target_os = "android"))]
 #[path = "sys/linux.rs"]
 mod platform;
 #[cfg(all(unix, not(any(target_os = "linux", target_os = "android"))))]
@@ -32,6 +34,8 @@ pub(crate) mod testing;
 pub(crate) use fork_local::ForkLocal;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) use forks::forks;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(crate) use mounts::locate;
 pub(crate) use platform::*;
 #[cfg(all(unix, not(any(target_os = "linux", target_os = "android"))))]
 use platform::{stat_by_file, stat_by_name};

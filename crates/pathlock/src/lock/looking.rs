@@ -16,8 +16,7 @@ impl<S: Scheme> Lock<S> {
     /// # Errors
     /// When the lock file can't be looked at.
     pub fn status(&self) -> Result<Status, LockError> {
-        let site = self.site()?;
-        self.key(&site)?;
+        let (site, _) = self.located()?;
         self.scheme.status(&site).map_err(|obstacle| failed(&site, obstacle))
     }
 
@@ -68,8 +67,7 @@ impl<S: Scheme> Lock<S> {
     /// As [`acquire`](Self::acquire).
     pub fn wait_free(&self, timeout: impl Into<Timeout>) -> Result<(), LockError> {
         let deadline = Deadline::start(timeout.into());
-        let site = self.site()?;
-        self.key(&site)?;
+        let (site, _) = self.located()?;
         self.with_wait(&site, deadline, |wait| wait::until_free(self, &site, wait))
     }
 

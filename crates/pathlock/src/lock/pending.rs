@@ -82,8 +82,7 @@ impl Asked {
 
     fn prepared(&self) -> Result<(Site, Key), Box<Outcome>> {
         let failed = |error| Box::new(Outcome::Failed(error));
-        let site = self.lock.site().map_err(failed)?;
-        let key = self.lock.key(&site).map_err(failed)?;
+        let (site, key) = self.lock.located().map_err(failed)?;
         self.lock.check_mode(&site).map_err(failed)?;
         // Of a thread's own locks a future that runs on it knows nothing.
         if self.lock.options.ownership == Ownership::Process

@@ -180,15 +180,17 @@ impl Text {
     fn escaped(&mut self, text: &str, room: usize) {
         const HEX: &[u8; 16] = b"0123456789ABCDEF";
         let end = self.text.len() + room;
-        let special = |character: char| !character.is_ascii_graphic() || matches!(character, '%' | ';');
+        let special = |byte: u8| !byte.is_ascii_graphic() || matches!(byte, b'%' | b';');
         let mut rest = text;
         loop {
-            let plain = rest.find(special).unwrap_or(rest.len()).min(end - self.text.len());
+            // The first byte of what is not ASCII is special, too.
+            let plain = rest.bytes().position(special).unwrap_or(rest.len()).min(end - self.text.len());
             self.text.push_str(&rest[..plain]);
             rest = &rest[plain..];
             let Some(character) = rest.chars().next() else { break };
             rest = &rest[character.len_utf8()..];
-            if !special(character) || self.text.len() + 3 * character.len_utf8() > end {
+            let plain = character.is_ascii() && !special(character as u8);
+            if plain || self.text.len() + 3 * character.len_utf8() > end {
                 break;
             }
             for &byte in character.encode_utf8(&mut [0; 4]).as_bytes() {

@@ -231,9 +231,17 @@ impl Place {
 pub(crate) fn attempt(form: impl Form, request: &Request<'_>) -> Result<Attempt, Obstacle> {
     let site = request.site;
     let filesystem = site.filesystem()?;
+    // A handle that has found no lock file expects none: to make one looks for one, too.
+    let mut absent = request.kept.is_some_and(|kept| kept.was_absent());
     // Each turn is another's progress: a name that was there is gone, or the other way round.
     loop {
-        let place = match form.open(site.lock_file())? {
+        let found = if absent { Found::Absent } else { form.open(site.lock_file())? };
+        absent = false;
+        let was_absent = matches!(found, Found::Absent);
+        if let Some(kept) = request.kept {
+            kept.set_absent(was_absent);
+        }
+        let place = match found {
             Found::Absent => match form.create(request, filesystem)? {
                 Some(place) => return Ok(held(form, request, place, filesystem)),
                 None => continue,

@@ -30,6 +30,11 @@ pub(crate) fn filesystem(directory: &Path) -> io::Result<Filesystem> {
     Ok(kind_of_filesystem(&rustix::fs::statfs(directory)?))
 }
 
+/// What the directory at `path` is, and what it is on where that costs nothing: never.
+pub(crate) fn locate(path: &Path) -> io::Result<(FileId, Option<Filesystem>)> {
+    Ok((stat_by_name(path, AtFlags::empty())?.id, None))
+}
+
 /// What kind of filesystem `file` is on.
 pub(crate) fn filesystem_of(file: &File) -> io::Result<Filesystem> {
     Ok(kind_of_filesystem(&rustix::fs::fstatfs(file)?))

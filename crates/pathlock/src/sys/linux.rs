@@ -33,7 +33,7 @@ pub(crate) fn filesystem_of(file: &File) -> io::Result<Filesystem> {
 
 /// Whether readers and other programs' waits see what happens on a filesystem: see statfs(2) for
 /// the magic numbers. What is not known to be local is treated as remote.
-fn kind_of_filesystem(raw: &rustix::fs::StatFs) -> Filesystem {
+pub(super) fn kind_of_filesystem(raw: &rustix::fs::StatFs) -> Filesystem {
     const LOCAL: &[u64] = &[
         0xef53,      // ext2, ext3, ext4
         0x0102_1994, // tmpfs

@@ -26,7 +26,7 @@ macro_rules! unsupported {
 
 unsupported! {
     fn stat_at(path: &Path) -> Option<Stat>;
-    fn stat_directory(path: &Path) -> Stat;
+    fn locate(directory: &Path) -> (FileId, Option<Filesystem>);
     fn stat_of(file: &File) -> Stat;
     fn open_existing(path: &Path) -> (File, bool);
     fn open_to_look(path: &Path) -> File;

@@ -9,11 +9,14 @@ use std::fs::File;
 use std::os::fd::AsFd;
 use std::path::Path;
 
-use rustix::fs::{AtFlags, CWD, FileType, StatxFlags};
+use rustix::fs::{AtFlags, CWD, FileType, Statx, StatxFlags};
 use rustix::io::{Errno, Result};
 
 use super::unix::{kind_of, stat_of_raw};
 use super::{FileId, Stat};
+
+pub(super) const WITHOUT_TIMES: StatxFlags =
+    StatxFlags::BASIC_STATS.difference(StatxFlags::ATIME.union(StatxFlags::MTIME).union(StatxFlags::CTIME));
 
 pub(super) fn stat_by_name(path: &Path, flags: AtFlags) -> Result<Stat> {
     statx(CWD, path, flags).unwrap_or_else(|| Ok(stat_of_raw(&rustix::fs::statat(CWD, path, flags)?)))
@@ -26,15 +29,17 @@ pub(super) fn stat_by_file(file: &File) -> Result<Stat> {
 
 /// `None` where there is no such call: Linux before 4.11, and sandboxes of that time.
 fn statx(directory: impl AsFd, path: &Path, flags: AtFlags) -> Option<Result<Stat>> {
-    let times = StatxFlags::ATIME.union(StatxFlags::MTIME).union(StatxFlags::CTIME);
-    let raw = match rustix::fs::statx(directory, path, flags, StatxFlags::BASIC_STATS.difference(times)) {
-        Ok(raw) => raw,
-        Err(Errno::NOSYS | Errno::PERM) => return None,
-        Err(error) => return Some(Err(error)),
-    };
+    match rustix::fs::statx(directory, path, flags, WITHOUT_TIMES) {
+        Ok(raw) => Some(Ok(stat_of_statx(&raw))),
+        Err(Errno::NOSYS | Errno::PERM) => None,
+        Err(error) => Some(Err(error)),
+    }
+}
+
+pub(super) fn stat_of_statx(raw: &Statx) -> Stat {
     let device = rustix::fs::makedev(raw.stx_dev_major, raw.stx_dev_minor);
     let kind = kind_of(FileType::from_raw_mode(raw.stx_mode.into()));
-    Some(Ok(Stat { id: FileId { device, inode: raw.stx_ino }, kind }))
+    Stat { id: FileId { device, inode: raw.stx_ino }, kind }
 }
 
 #[cfg(test)]

@@ -51,11 +51,6 @@ pub(crate) fn stat_at(path: &Path) -> io::Result<Option<Stat>> {
     }
 }
 
-/// What `path` names, links followed.
-pub(crate) fn stat_directory(path: &Path) -> io::Result<Stat> {
-    Ok(stat_by_name(path, AtFlags::empty())?)
-}
-
 /// What is behind an open file.
 pub(crate) fn stat_of(file: &File) -> io::Result<Stat> {
     Ok(stat_by_file(file)?)

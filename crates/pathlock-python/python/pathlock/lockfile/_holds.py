@@ -8,7 +8,7 @@ Each step is one operation of a dict, so no thread is in another's way, and none
 
 from __future__ import annotations
 
-import threading
+from threading import get_ident
 from typing import TYPE_CHECKING
 
 from .._errors import Error, LockError
@@ -28,7 +28,7 @@ class Hold:
     def __init__(self, guard: Guard, owned: Owned) -> None:
         self.guard = guard
         self.owned = owned
-        self.thread = threading.get_ident()
+        self.thread = get_ident()
         _held[owned] = self
 
     def can_be_let_go(self) -> bool:
@@ -47,7 +47,7 @@ class Hold:
         """Gives the owner another name, as it has in a forked child."""
         self.forget()
         self.owned = (self.owned[0], name)
-        self.thread = threading.get_ident()
+        self.thread = get_ident()
         _held[self.owned] = self
 
     def forget(self) -> None:

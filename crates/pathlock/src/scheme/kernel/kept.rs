@@ -22,7 +22,7 @@
 //! says nothing, so the attempt is then made again on the file that the path names.
 
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::Target;
 use crate::sys;
@@ -50,6 +50,8 @@ impl Birth {
 pub(crate) struct Kept {
     /// Nobody waits for it: in a forked child it may be locked for ever.
     file: Mutex<Option<Idle>>,
+    /// Whether the last attempt has found no lock file, of the schemes that keep none.
+    was_absent: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -70,6 +72,14 @@ impl Drop for Idle {
 }
 
 impl Kept {
+    pub(in crate::scheme) fn was_absent(&self) -> bool {
+        self.was_absent.load(Ordering::Relaxed)
+    }
+
+    pub(in crate::scheme) fn set_absent(&self, absent: bool) {
+        self.was_absent.store(absent, Ordering::Relaxed);
+    }
+
     /// The file, if it may be used. It is no longer here then.
     pub(super) fn take(&self) -> Option<(Target, Birth)> {
         let mut idle = self.file.try_lock().ok()?.take()?;
