@@ -44,7 +44,7 @@ pub(crate) fn dist(workspace: &Workspace) -> Result<()> {
 }
 
 /// Builds the command as it is given to people, and says where it is.
-fn build(workspace: &Workspace) -> Result<PathBuf> {
+pub(crate) fn build(workspace: &Workspace) -> Result<PathBuf> {
     let name = format!("pathlock{}", std::env::consts::EXE_SUFFIX);
     let mut cargo = workspace.cargo();
     cargo.args(["build", "--release", "--package", "pathlock-cli"]);

@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod args;
+mod bench;
 mod dist;
 mod failure;
 mod house;
@@ -48,6 +49,10 @@ usage: cargo xtask CHORE [OPTIONS]
   man                write the manual pages into target/man
   dist               build what is given to people into target/dist: the command (on Linux without shared
                      libraries), manual pages, completions
+  bench              measure what a lock costs, beside the bare system calls and every peer, and write the report
+    --quick            less of everything: minutes, and figures that say less
+    --only A,B         parts alone (cycle,hand-over,fairness,waiting,scale,command), into target/bench
+    --out DIR          where (bench)
   start-up           compare the time of `pathlock run f -- true` with that of `flock f true`
     --pairs N          how many times (500)
   help               this text
@@ -68,6 +73,7 @@ fn run(mut args: Args) -> Result<()> {
     match args.next().as_deref() {
         Some("test") => test::run(&workspace, args),
         Some("python") => wheel::run(&workspace, args),
+        Some("bench") => bench::run(&workspace, args),
         Some("wheel") => args.finish().and_then(|()| wheel::wheel(&workspace)),
         Some("verify") => verify::run(&workspace, args),
         Some("lint") => args.finish().and_then(|()| lint::run(&workspace)),

@@ -11,7 +11,11 @@ use crate::failure::{Failure, Result};
 use crate::program;
 use crate::workspace::Workspace;
 
-/// Pinned: a new release of a rival is to be met on purpose, not by the date of a test run.
+/// The Python packages that do what Pathlock does. Pinned: a new release of a rival is to be met on purpose, not by the
+/// date of a test run.
+pub(crate) const RIVALS: &[&str] =
+    &["lockfile==0.12.2", "filelock==4.3.1", "fasteners==0.20", "portalocker==4.4.2", "zc.lockfile==4.0"];
+/// Those that the tests of Rust meet.
 const PACKAGES: &[&str] = &["lockfile==0.12.2", "fasteners==0.20"];
 const IMPORTS: &str = "import lockfile, fasteners";
 

@@ -82,7 +82,7 @@ impl Drop for TestDirs {
 }
 
 /// The kind of filesystem that `dir` is on, as the mount table calls it.
-fn filesystem(dir: &Path) -> String {
+pub(crate) fn filesystem(dir: &Path) -> String {
     let dir = fs::canonicalize(dir).unwrap_or_else(|_| dir.to_owned());
     let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
     filesystem_in(&mounts, &dir).unwrap_or("unknown").to_owned()

@@ -1,4 +1,4 @@
-//! The programs of others that the tests run against: installed if they can be, an error if they can't.
+//! The programs of others that the tests and the benchmark run against: installed if they can be, an error if they can't.
 //!
 //! A test that finds its rival missing could only skip itself, and the claim it proves would go unproven
 //! without anyone noticing. So nothing is tested until all of them are there.
@@ -42,20 +42,69 @@ const TOOLS: &[Tool] = &[
     },
 ];
 
+/// The commands that do what `pathlock run` does.
+const RIVALS: &[Tool] = &[
+    Tool {
+        name: "flock",
+        debian_packages: &["util-linux"],
+        proves: "what `pathlock run` costs beside flock(1)",
+        is_there: || program::find("flock").is_some(),
+    },
+    Tool {
+        name: "dotlockfile",
+        debian_packages: &["liblockfile-bin"],
+        proves: "what `pathlock run` costs beside dotlockfile(1)",
+        is_there: || program::find("dotlockfile").is_some(),
+    },
+    Tool {
+        name: "lockfile",
+        debian_packages: &["procmail"],
+        proves: "what `pathlock run` costs beside lockfile(1)",
+        is_there: || program::find("lockfile").is_some(),
+    },
+    Tool {
+        name: "lckdo",
+        debian_packages: &["moreutils"],
+        proves: "what `pathlock run` costs beside lckdo(1)",
+        is_there: || program::find("lckdo").is_some(),
+    },
+    Tool {
+        name: "with-lock-ex",
+        debian_packages: &["chiark-utils-bin"],
+        proves: "what `pathlock run` costs beside with-lock-ex(1)",
+        is_there: || program::find("with-lock-ex").is_some(),
+    },
+    Tool {
+        name: "python3 with venv",
+        debian_packages: &["python3", "python3-venv"],
+        proves: "what a lock costs in Python",
+        is_there: || program::succeeds(Command::new("python3").args(["-c", "import ensurepip, venv"])),
+    },
+];
+
 /// Makes sure that every program the tests run is there.
 pub(crate) fn ensure() -> Result<()> {
-    let missing = missing();
+    ensure_all(TOOLS, "cargo xtask test")
+}
+
+/// Makes sure that every command is there that is measured beside ours.
+pub(crate) fn ensure_rivals() -> Result<()> {
+    ensure_all(RIVALS, "cargo xtask bench")
+}
+
+fn ensure_all(tools: &'static [Tool], chore: &str) -> Result<()> {
+    let missing = missing(tools);
     if missing.is_empty() {
         return Ok(());
     }
     let names = missing.iter().map(|tool| tool.name).collect::<Vec<_>>().join(", ");
-    eprintln!("xtask: the tests need {names}: installing");
+    eprintln!("xtask: `{chore}` needs {names}: installing");
     let outcome = install(&missing);
-    let still_missing = self::missing();
+    let still_missing = self::missing(tools);
     if still_missing.is_empty() {
         return Ok(());
     }
-    let mut message = String::from("programs that the tests need are missing:\n");
+    let mut message = format!("programs that `{chore}` needs are missing:\n");
     for tool in still_missing {
         let packages = tool.debian_packages.join(" ");
         message +=
@@ -64,12 +113,12 @@ pub(crate) fn ensure() -> Result<()> {
     if let Err(reason) = outcome {
         message += &format!("They could not be installed: {reason}\n");
     }
-    message += "Install them, then run `cargo xtask test` again";
+    message += &format!("Install them, then run `{chore}` again");
     Err(Failure::new(message))
 }
 
-fn missing() -> Vec<&'static Tool> {
-    TOOLS.iter().filter(|tool| !(tool.is_there)()).collect()
+fn missing(tools: &'static [Tool]) -> Vec<&'static Tool> {
+    tools.iter().filter(|tool| !(tool.is_there)()).collect()
 }
 
 fn install(missing: &[&Tool]) -> Result<()> {

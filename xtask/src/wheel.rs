@@ -9,19 +9,14 @@ use std::process::Command;
 use crate::args::Args;
 use crate::failure::{Failure, Result};
 use crate::program;
-use crate::python::{self, PIP_INSTALL};
+use crate::python::{self, PIP_INSTALL, RIVALS};
 use crate::test_dirs::TestDirs;
 use crate::workspace::Workspace;
 
-/// What the tests need besides the package. Pinned: a new release of a rival is to be met on purpose.
+/// What the tests need besides the package and its rivals.
 const PACKAGES: &[&str] = &[
-    // The rivals, and those who depend on one of them.
-    "lockfile==0.12.2",
+    // It depends on one of the rivals.
     "python-daemon==3.1.2",
-    "filelock==4.3.1",
-    "fasteners==0.20",
-    "portalocker==4.4.2",
-    "zc.lockfile==4.0",
     // What python-daemon's own tests need.
     "testscenarios==0.7.0",
     "testtools==2.9.1",
@@ -59,7 +54,7 @@ pub(crate) fn test(workspace: &Workspace, dirs: &TestDirs, args: &[String]) -> R
     // Alone first, and from nowhere else: it has to do on a machine that has nothing but pip.
     program::run(Command::new(&python).args(PIP_INSTALL).arg("--no-index").arg(&wheel))?;
     program::run(Command::new(&python).args(["-m", "pathlock", "--version"]))?;
-    program::run(Command::new(&python).args(PIP_INSTALL).args(PACKAGES))?;
+    program::run(Command::new(&python).args(PIP_INSTALL).args(RIVALS).args(PACKAGES))?;
     let sources = sources(workspace, &python)?;
 
     let crate_dir = crate_dir(workspace);
@@ -80,7 +75,7 @@ fn crate_dir(workspace: &Workspace) -> PathBuf {
 }
 
 /// The wheel, built anew.
-fn build(workspace: &Workspace) -> Result<PathBuf> {
+pub(crate) fn build(workspace: &Workspace) -> Result<PathBuf> {
     let dir = workspace.target().join("wheels");
     python::remove(&dir)?;
     let mut pip = Command::new("python3");
@@ -96,7 +91,7 @@ fn build(workspace: &Workspace) -> Result<PathBuf> {
 }
 
 /// An environment with nothing in it but pip; its `python`.
-fn fresh_environment(dir: &Path) -> Result<PathBuf> {
+pub(crate) fn fresh_environment(dir: &Path) -> Result<PathBuf> {
     program::run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(dir))?;
     Ok(python::of_environment(dir))
 }
