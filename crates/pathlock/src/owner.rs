@@ -214,7 +214,7 @@ impl Owner {
     /// padded to a fixed size.
     #[must_use]
     pub fn to_record(&self) -> Vec<u8> {
-        Record::owned(self, Mark::default())
+        Record::owned(self, Mark::default()).to_vec()
     }
 
     /// The owner that a lock file's text names, whoever wrote it; `None` where it names none. Any

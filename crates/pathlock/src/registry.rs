@@ -4,7 +4,7 @@
 //! Invariant: an entry is there from after its lock was acquired until before it is released, in
 //! the process that acquired it. A forked child starts with none: it holds nothing.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::{self, ThreadId};
@@ -33,7 +33,7 @@ impl EntryId {
 }
 
 /// A lock has one entry as a rule; one for each reader, and for each slot.
-type Entries = HashMap<Key, Vec<Entry>>;
+type Entries = BTreeMap<Key, Vec<Entry>>;
 
 /// Who has acquired a lock.
 #[derive(Debug, Clone, Copy)]

@@ -39,12 +39,9 @@ pub(crate) use driver::{someone_left, submit};
 pub(crate) use handoff::Handoff;
 use watch::{Begun, MOST_EXITS, Watch, Watching, sleep_on, watch_for};
 
-/// How often a waiter looks again though nothing has told it to.
+/// How often a waiter looks again though nothing has told it to, and asks about signals: a handler may have run in
+/// another thread of the process, which interrupts nobody here.
 const RECHECK: Duration = Duration::from_secs(3);
-
-/// How often a waiter asks about signals though none has woken it: the handler may have run in another thread of the
-/// process, which interrupts nobody here.
-const SIGNALS: Duration = Duration::from_secs(1);
 
 /// How often one that waits for a lock to be free looks again at once while nobody's record is
 /// in it, a millisecond apart.
@@ -95,7 +92,7 @@ impl Wait<'_> {
             self.check_cancelled()?;
             let left = self.deadline.cap(ends.saturating_duration_since(Instant::now()));
             let woken = if self.on_interrupt.is_some() {
-                sys::poll_unless(|| self.check_interrupted(), &all, left.min(SIGNALS))?
+                sys::poll_unless(|| self.check_interrupted(), &all, left)?
             } else {
                 sys::poll(&all, Some(left))?
             };

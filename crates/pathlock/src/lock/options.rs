@@ -166,7 +166,7 @@ impl<S: Scheme> Lock<S> {
     /// `Break` the wait ends with [`Interrupted`](crate::FailureReason::Interrupted). Without it, waits go
     /// on. The library itself installs no handler.
     ///
-    /// It is asked before each sleep, too, and every second, because a handler that runs in another thread of the
+    /// It is asked before each sleep, too, and every few seconds, because a handler that runs in another thread of the
     /// process wakes nobody. So let it look at what the handler has set. Linux holds signals back from the waiting
     /// thread from the question until it sleeps, so none is missed between the two: ppoll(2).
     ///

@@ -59,30 +59,32 @@ impl Record {
     }
 
     /// The text for a file.
-    pub(crate) fn owned(owner: &Owner, mark: Mark) -> Vec<u8> {
-        let mut text = fields(owner, mark, '\n');
-        text.push('\n');
-        pad(text)
+    pub(crate) fn owned(owner: &Owner, mark: Mark) -> [u8; SIZE] {
+        Text::of(owner, mark, b'\n').padded()
     }
 
     /// The text for a file that is left to the next in the queue.
-    pub(crate) fn free(mark: Mark) -> Vec<u8> {
-        pad(format!("{FREE}\npathlock=1\npassed={}\n", mark.passed))
+    pub(crate) fn free(mark: Mark) -> [u8; SIZE] {
+        let mut text = Text::new(b'\n');
+        text.push(FREE.as_bytes());
+        text.key("pathlock").number(1);
+        text.key("passed").number(mark.passed);
+        text.padded()
     }
 
     /// The text for a file that stays, with nobody's lock on it.
-    pub(crate) fn idle(scheme: &str) -> Vec<u8> {
-        let mut text = Text { text: String::with_capacity(SIZE), separator: '\n' };
-        text.text.push_str(FREE);
+    pub(crate) fn idle(scheme: &str) -> [u8; SIZE] {
+        let mut text = Text::new(b'\n');
+        text.push(FREE.as_bytes());
         text.key("pathlock").number(1);
         text.key("scheme").escaped(scheme, 16);
-        text.text.push('\n');
-        pad(text.text)
+        text.padded()
     }
 
     /// The text for the target of a symbolic link.
     pub(crate) fn target(owner: &Owner) -> String {
-        fields(owner, Mark::default(), ';')
+        let text = Text::of(owner, Mark::default(), b';');
+        String::from_utf8_lossy(&text.bytes[..text.length]).into_owned()
     }
 
     /// What `bytes`, the first of a file, say. Never fails.
@@ -103,60 +105,84 @@ impl Record {
     }
 }
 
-fn fields(owner: &Owner, mark: Mark, separator: char) -> String {
-    let mut text = Text { text: String::with_capacity(SIZE), separator };
-    text.number(owner.pid.into());
-    text.key("pathlock").number(1);
-    if !owner.scheme.is_empty() {
-        text.key("scheme").escaped(&owner.scheme, 16);
-    }
-    if owner.kernel {
-        text.key("kernel").escaped("flock", 16);
-    }
-    if let Some(lease) = owner.lease {
-        text.key("lease").number(lease.get().into());
-    }
-    if let Some(start) = owner.start {
-        text.key("start").number(start);
-    }
-    if let Some(boot) = &owner.identity.boot {
-        text.key("boot").escaped(boot, 64);
-    }
-    if let Some(namespace) = owner.identity.namespace {
-        text.key("pidns").number(namespace);
-    }
-    if let Some(thread) = owner.thread {
-        text.key("thread").number(thread.get());
-    }
-    if let Some(user) = owner.identity.user {
-        text.key("user").number(user.into());
-    }
-    if let Some(since) = owner.since {
-        text.key("since").number(since.as_secs());
-        text.text.push('.');
-        text.digits(since.subsec_nanos().into(), 9);
-    }
-    text.key("serial").number(owner.serial);
-    if mark.passed != 0 {
-        text.key("passed").number(mark.passed);
-    }
-    text.key("host").escaped(&owner.identity.host, 64);
-    let room = SIZE.saturating_sub(text.text.len() + ";command=\n".len());
-    text.key("command").escaped(&owner.command, room);
-    text.text
-}
-
-/// A record that is being written: by every acquisition, so nothing is allocated on the way.
+/// A record while it is written, all of it ASCII. What has no room is left out: all but the command has.
 struct Text {
-    text: String,
-    separator: char,
+    bytes: [u8; SIZE],
+    length: usize,
+    separator: u8,
 }
 
 impl Text {
+    fn new(separator: u8) -> Text {
+        Text { bytes: [b' '; SIZE], length: 0, separator }
+    }
+
+    fn of(owner: &Owner, mark: Mark, separator: u8) -> Text {
+        let mut text = Text::new(separator);
+        text.number(owner.pid.into());
+        text.key("pathlock").number(1);
+        if !owner.scheme.is_empty() {
+            text.key("scheme").escaped(&owner.scheme, 16);
+        }
+        if owner.kernel {
+            text.key("kernel").escaped("flock", 16);
+        }
+        if let Some(lease) = owner.lease {
+            text.key("lease").number(lease.get().into());
+        }
+        if let Some(start) = owner.start {
+            text.key("start").number(start);
+        }
+        if let Some(boot) = &owner.identity.boot {
+            text.key("boot").escaped(boot, 64);
+        }
+        if let Some(namespace) = owner.identity.namespace {
+            text.key("pidns").number(namespace);
+        }
+        if let Some(thread) = owner.thread {
+            text.key("thread").number(thread.get());
+        }
+        if let Some(user) = owner.identity.user {
+            text.key("user").number(user.into());
+        }
+        if let Some(since) = owner.since {
+            text.key("since").number(since.as_secs());
+            text.push(b".");
+            text.digits(since.subsec_nanos().into(), 9);
+        }
+        text.key("serial").number(owner.serial);
+        if mark.passed != 0 {
+            text.key("passed").number(mark.passed);
+        }
+        text.key("host").escaped(&owner.identity.host, 64);
+        // With the end of its line.
+        let room = SIZE.saturating_sub(text.length + ";command=\n".len());
+        text.key("command").escaped(&owner.command, room);
+        text
+    }
+
+    fn push(&mut self, bytes: &[u8]) {
+        let end = self.length + bytes.len();
+        debug_assert!(end <= SIZE, "a record fits its size by construction");
+        if let Some(place) = self.bytes.get_mut(self.length..end) {
+            place.copy_from_slice(bytes);
+            self.length = end;
+        }
+    }
+
+    /// Ends the line, and what follows is blank.
+    fn padded(mut self) -> [u8; SIZE] {
+        self.push(b"\n");
+        if self.length < SIZE {
+            self.bytes[SIZE - 1] = b'\n';
+        }
+        self.bytes
+    }
+
     fn key(&mut self, key: &str) -> &mut Text {
-        self.text.push(self.separator);
-        self.text.push_str(key);
-        self.text.push('=');
+        self.push(&[self.separator]);
+        self.push(key.as_bytes());
+        self.push(b"=");
         self
     }
 
@@ -173,42 +199,39 @@ impl Text {
             digits[first] = b'0' + (number % 10) as u8;
             number /= 10;
         }
-        self.text.push_str(std::str::from_utf8(&digits[first..]).unwrap_or_default());
+        self.push(&digits[first..]);
     }
 
     /// `text` with everything but plain graphic ASCII as `%XX`, at most `room` bytes long.
     fn escaped(&mut self, text: &str, room: usize) {
         const HEX: &[u8; 16] = b"0123456789ABCDEF";
-        let end = self.text.len() + room;
+        let end = (self.length + room).min(SIZE);
         let special = |byte: u8| !byte.is_ascii_graphic() || matches!(byte, b'%' | b';');
-        let mut rest = text;
-        loop {
-            // The first byte of what is not ASCII is special, too.
-            let plain = rest.bytes().position(special).unwrap_or(rest.len()).min(end - self.text.len());
-            self.text.push_str(&rest[..plain]);
-            rest = &rest[plain..];
-            let Some(character) = rest.chars().next() else { break };
-            rest = &rest[character.len_utf8()..];
-            let plain = character.is_ascii() && !special(character as u8);
-            if plain || self.text.len() + 3 * character.len_utf8() > end {
-                break;
+        let mut rest = text.as_bytes();
+        while let Some(&byte) = rest.first() {
+            // The first byte of what is not ASCII says how long it is; that is cut before or after, not inside.
+            let width = match byte {
+                0xf0.. => 4,
+                0xe0.. => 3,
+                0xc0.. => 2,
+                _ => 1,
+            };
+            let (character, after) = rest.split_at(width.min(rest.len()));
+            let width = if special(byte) { 3 * width } else { 1 };
+            if self.length + width > end {
+                return;
             }
-            for &byte in character.encode_utf8(&mut [0; 4]).as_bytes() {
-                let digit = |half: u8| char::from(HEX[usize::from(half)]);
-                self.text.extend(['%', digit(byte >> 4), digit(byte & 15)]);
+            if special(byte) {
+                for byte in character {
+                    self.push(&[b'%', HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]);
+                }
+            } else {
+                self.bytes[self.length] = byte;
+                self.length += 1;
             }
+            rest = after;
         }
     }
-}
-
-fn pad(text: String) -> Vec<u8> {
-    debug_assert!(text.len() <= SIZE, "a record fits its size by construction: {text:?}");
-    let mut bytes = text.into_bytes();
-    if bytes.len() < SIZE {
-        bytes.resize(SIZE - 1, b' ');
-        bytes.push(b'\n');
-    }
-    bytes
 }
 
 fn unescape(text: &[u8]) -> String {
@@ -363,7 +386,7 @@ mod tests {
 
         #[test]
         fn no_word_of_a_record_but_the_first_is_a_number(owner in any_owner()) {
-            let text = String::from_utf8(Record::owned(&owner, Mark::default())).expect("a record is ASCII");
+            let text = String::from_utf8(Record::owned(&owner, Mark::default()).to_vec()).expect("a record is ASCII");
             for word in text.split_whitespace().skip(1) {
                 prop_assert!(word.parse::<i128>().is_err(), "{word:?} in {text:?}");
             }

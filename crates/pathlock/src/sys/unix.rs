@@ -3,6 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
+use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::FileExt;
@@ -160,17 +161,18 @@ pub(crate) fn names_in(directory: &File, most: usize) -> io::Result<Vec<OsString
 /// The first bytes of a file, at most `most`, which is no more than 4096. One that has given exactly `enough` is
 /// not asked for more: as short as that, a read has met the end.
 pub(crate) fn read_start(file: &File, most: usize, enough: usize) -> io::Result<Vec<u8>> {
-    let mut buffer = [0; 4096];
-    let mut filled = 0;
-    while filled < most && filled != enough {
-        match file.read_at(&mut buffer[filled..most], filled as u64) {
-            Ok(0) => break,
-            Ok(count) => filled += count,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
+    let mut text = Vec::new();
+    while text.len() < most && text.len() != enough {
+        let mut buffer = [MaybeUninit::uninit(); 4096];
+        let room = &mut buffer[text.len()..most];
+        match rustix::io::pread(file, room, text.len() as u64) {
+            Ok(([], _)) => break,
+            Ok((read, _)) => text.extend_from_slice(read),
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
         }
     }
-    Ok(buffer[..filled].to_vec())
+    Ok(text)
 }
 
 /// Writes `bytes` at the start of a file.
