@@ -25,7 +25,8 @@ pub(crate) const PEERS: &[&str] =
 /// A handle of the lock called `name` at `path`, to be used again and again.
 ///
 /// `pathlock SCHEME`, with `timed` after it to wait with a timeout; `floor SCHEME`: the same system calls, bare;
-/// `bare flock`: flock(2) on an open file and nothing else; and the names of [`PEERS`].
+/// `bare flock`: flock(2) on an open file and nothing else, or with a
+/// timeout; and the names of [`PEERS`].
 pub(crate) fn open(name: &str, path: &Path) -> Result<Turn, Error> {
     let words: Vec<&str> = name.split(' ').collect();
     Ok(match words[..] {
@@ -33,6 +34,7 @@ pub(crate) fn open(name: &str, path: &Path) -> Result<Turn, Error> {
         ["pathlock", scheme, "timed"] => pathlock(scheme, path, Some(Duration::from_secs(600))),
         ["floor", scheme] => floor::open(scheme, path)?,
         ["bare", "flock"] => floor::bare_flock(path)?,
+        ["bare", "flock", "timed"] => floor::parked_flock(path)?,
         ["std"] => std_file(path)?,
         ["fs4"] => fs4(path)?,
         ["fd-lock"] => fd_lock(path)?,

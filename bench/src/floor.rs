@@ -7,10 +7,12 @@ use std::ffi::CString;
 use std::fs::File;
 use std::io;
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use rustix::event::{EventfdFlags, PollFd, PollFlags};
 use rustix::fs::{AtFlags, CWD, FlockOperation, Mode as Bits, OFlags, RenameFlags, StatxFlags};
 
 use crate::contender::{Error, Turn, lock_file, open_lock_file};
@@ -30,6 +32,37 @@ pub(crate) fn bare_flock(path: &Path) -> Result<Turn, Error> {
         inside();
         Ok(rustix::fs::flock(&file, FlockOperation::Unlock)?)
     }))
+}
+
+/// The same with a timeout that never comes: another thread sits in flock(2), which can't be given one, and wakes this
+/// one when it has the lock. That takes two wake-ups where [`bare_flock`] takes one.
+pub(crate) fn parked_flock(path: &Path) -> Result<Turn, Error> {
+    let file = Arc::new(open_lock_file(path)?);
+    let (go, come) = (event()?, event()?);
+    let parker = (Arc::clone(&file), Arc::clone(&go), Arc::clone(&come));
+    std::thread::spawn(move || -> io::Result<()> {
+        let (file, go, come) = parker;
+        let mut count = [0; 8];
+        loop {
+            rustix::io::read(&*go, &mut count)?;
+            rustix::fs::flock(&*file, FlockOperation::LockExclusive)?;
+            rustix::io::write(&*come, &1_u64.to_ne_bytes())?;
+        }
+    });
+    Ok(Box::new(move |inside| {
+        if rustix::fs::flock(&*file, FlockOperation::NonBlockingLockExclusive).is_err() {
+            rustix::io::write(&*go, &1_u64.to_ne_bytes())?;
+            let minutes = rustix::event::Timespec { tv_sec: 600, tv_nsec: 0 };
+            rustix::event::poll(&mut [PollFd::new(&*come, PollFlags::IN)], Some(&minutes))?;
+            rustix::io::read(&*come, &mut [0; 8])?;
+        }
+        inside();
+        Ok(rustix::fs::flock(&*file, FlockOperation::Unlock)?)
+    }))
+}
+
+fn event() -> io::Result<Arc<OwnedFd>> {
+    Ok(Arc::new(rustix::event::eventfd(0, EventfdFlags::CLOEXEC)?))
 }
 
 /// The calls of `scheme`, for a handle that is used again.

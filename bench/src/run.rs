@@ -159,7 +159,7 @@ fn on(stage: &Stage, options: &Options, amount: &Amount, results: &mut Results) 
         results.cycles.extend(cycle::measure_python(stage, amount.python_rounds)?);
     }
 
-    let mut waiters = rust(&["bare flock"]);
+    let mut waiters = rust(&["bare flock", "bare flock timed"]);
     waiters.extend(rust(OURS));
     waiters.extend(rust(&[
         "pathlock flock timed",
