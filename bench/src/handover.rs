@@ -58,6 +58,8 @@ fn round(holder: &mut Actor, crew: &mut [Actor]) -> Result<Vec<f64>, Error> {
     }
     settle(crew.len());
     holder.tell("release")?;
+    // Who reads answers now would be woken by each, and need a processor.
+    settle(crew.len());
     let mut last = holder.numbers()?[0];
     let mut turns = Vec::new();
     for actor in crew {
