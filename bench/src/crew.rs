@@ -17,13 +17,16 @@ pub(crate) struct Stage {
 }
 
 impl Stage {
-    /// The path that is locked by the lock called `name`: each has its own.
-    pub(crate) fn path(&self, name: &str) -> PathBuf {
-        self.directory.join(name.replace([' ', '.'], "-"))
+    /// The path that is locked by the lock called `name`: each in a directory of its own, so that who watches one is
+    /// not woken by the others.
+    pub(crate) fn path(&self, name: &str) -> Result<PathBuf, Error> {
+        let directory = self.directory.join(name.replace([' ', '.'], "-"));
+        std::fs::create_dir_all(&directory)?;
+        Ok(directory.join("job"))
     }
 
     pub(crate) fn actor(&self, lock: &Lock) -> Result<Actor, Error> {
-        self.actor_at(lock, &self.path(&lock.shown()))
+        self.actor_at(lock, &self.path(&lock.shown())?)
     }
 
     pub(crate) fn actor_at(&self, lock: &Lock, path: &Path) -> Result<Actor, Error> {

@@ -24,7 +24,7 @@ pub(crate) fn measure(stage: &Stage, rounds: usize) -> Result<Vec<Cycle>, Error>
     let mut contestants: Vec<Contestant> = Vec::new();
     let mut turns: Vec<Turn> = Vec::new();
     let mut add = |lock: &str, reused: bool, beside: Option<usize>| -> Result<usize, Error> {
-        let path = stage.path(&format!("{lock} {reused}"));
+        let path = stage.path(&format!("{lock} {reused}"))?;
         turns.push(if reused { contender::open(lock, &path)? } else { contender::anew(lock, &path) });
         let own = contestants.len();
         contestants.push(Contestant {
@@ -108,7 +108,7 @@ const PYTHON: &[(&str, &str)] = &[
 pub(crate) fn measure_python(stage: &Stage, rounds: usize) -> Result<Vec<Cycle>, Error> {
     let mut actors: Vec<Actor> = Vec::new();
     for (lock, _) in PYTHON {
-        let path = stage.path(&format!("{lock} python cycle"));
+        let path = stage.path(&format!("{lock} python cycle"))?;
         actors.push(stage.actor_at(&Lock::python(lock), &path)?);
     }
     let contestants = |reused: bool| {

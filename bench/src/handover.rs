@@ -84,7 +84,7 @@ pub(crate) fn measure_kills(stage: &Stage, locks: &[Lock], rounds: usize) -> Res
             if round > 1 && samples.is_empty() {
                 continue;
             }
-            let path = stage.path(&format!("{} killed {round}", lock.shown()));
+            let path = stage.path(&format!("{} killed {round}", lock.shown()))?;
             let mut holder = stage.actor_at(lock, &path)?;
             let mut waiter = stage.actor_at(lock, &path)?;
             holder.tell("hold")?;

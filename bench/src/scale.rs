@@ -61,6 +61,8 @@ pub(crate) fn measure(
             threads: all.threads + one.threads,
         });
         holder.tell("release")?;
+        // Who reads answers now would be woken by each, and need a processor.
+        settle(waiters);
         let began = holder.numbers()?[0];
         let mut last = 0;
         for actor in &mut crew {
@@ -83,7 +85,7 @@ pub(crate) fn measure(
 }
 
 pub(crate) fn measure_many(stage: &Stage, lock: &Lock, locks: usize) -> Result<Many, Error> {
-    let path = stage.path(&format!("{} many", lock.shown()));
+    let path = stage.path(&format!("{} many", lock.shown()))?;
     let mut actor = stage.actor_at(lock, &path)?;
     actor.tell(&format!("many {locks}"))?;
     let numbers = actor.numbers()?;
