@@ -53,12 +53,15 @@ pub(crate) fn anew(name: &str, path: &Path) -> Turn {
     Box::new(move |inside| open(&name, &path)?(inside))
 }
 
-/// Pathlock's own handle.
+/// Pathlock's own handle. What the record says of the command is as long as commands are, whatever this one's is.
 pub(crate) fn handle(scheme: &str, path: &Path) -> AnyLockFile {
-    if scheme == "sqlite" {
-        return AnyLockFile::with_scheme(path, Arc::new(pathlock_sqlite::Sqlite::default()));
-    }
-    AnyLockFile::open(format!("{scheme}:{}", path.display()))
+    const COMMAND: &str = "/usr/local/bin/backup --to /srv/backup --compress";
+    let lock = if scheme == "sqlite" {
+        AnyLockFile::with_scheme(path, Arc::new(pathlock_sqlite::Sqlite::default()))
+    } else {
+        AnyLockFile::open(format!("{scheme}:{}", path.display()))
+    };
+    lock.command(COMMAND)
 }
 
 fn pathlock(scheme: &str, path: &Path, timeout: Option<Duration>) -> Turn {

@@ -8,14 +8,18 @@ use crate::crew::{Actor, Lock, Stage};
 use crate::results::Cycle;
 use crate::stats;
 
-/// Turns of a lock in one round.
-const BATCH: u32 = 50;
+/// About how long a lock's turns take in one round, in microseconds.
+const ROUND_US: f64 = 2_000.0;
+/// Turns of one of Python's locks in one round.
+const BATCH: u32 = 100;
 
 struct Contestant {
     lock: String,
     reused: bool,
     /// Index of what it is compared with.
     beside: usize,
+    /// Turns in one round.
+    batch: u32,
     us: Vec<f64>,
 }
 
@@ -31,6 +35,7 @@ pub(crate) fn measure(stage: &Stage, rounds: usize) -> Result<Vec<Cycle>, Error>
             lock: lock.to_owned(),
             reused,
             beside: beside.unwrap_or(own),
+            batch: 20,
             us: Vec::new(),
         });
         Ok(own)
@@ -52,15 +57,18 @@ pub(crate) fn measure(stage: &Stage, rounds: usize) -> Result<Vec<Cycle>, Error>
             add(peer, reused, Some(ours[1]))?;
         }
     }
-    for round in 0..=rounds {
+    // The first two rounds tell how many turns the others are to have.
+    for round in 0..rounds + 2 {
         for (turn, contestant) in turns.iter_mut().zip(&mut contestants) {
             let began = Instant::now();
-            for _ in 0..BATCH {
+            for _ in 0..contestant.batch {
                 turn(&mut || {})?;
             }
-            let us = began.elapsed().as_secs_f64() * 1e6 / f64::from(BATCH);
-            if round > 0 {
+            let us = began.elapsed().as_secs_f64() * 1e6 / f64::from(contestant.batch);
+            if round > 1 {
                 contestant.us.push(us);
+            } else {
+                contestant.batch = (ROUND_US / us).clamp(5.0, 500.0) as u32;
             }
         }
     }
@@ -117,6 +125,7 @@ pub(crate) fn measure_python(stage: &Stage, rounds: usize) -> Result<Vec<Cycle>,
             lock: lock.to_owned(),
             reused,
             beside: index(beside),
+            batch: BATCH,
             us: Vec::new(),
         };
         PYTHON.iter().map(one).collect::<Vec<_>>()

@@ -206,33 +206,43 @@ impl Text {
     fn escaped(&mut self, text: &str, room: usize) {
         const HEX: &[u8; 16] = b"0123456789ABCDEF";
         let end = (self.length + room).min(SIZE);
-        let special = |byte: u8| !byte.is_ascii_graphic() || matches!(byte, b'%' | b';');
         let mut rest = text.as_bytes();
-        while let Some(&byte) = rest.first() {
+        while self.length < end {
+            // Most of it is plain, and this is done at each acquisition.
+            let run = &rest[..rest.len().min(end - self.length)];
+            let plain = run.iter().position(|&byte| !PLAIN[usize::from(byte)]).unwrap_or(run.len());
+            self.push(&rest[..plain]);
+            rest = &rest[plain..];
+            let Some(&first) = rest.first() else { return };
             // The first byte of what is not ASCII says how long it is; that is cut before or after, not inside.
-            let width = match byte {
+            let width = match first {
                 0xf0.. => 4,
                 0xe0.. => 3,
                 0xc0.. => 2,
                 _ => 1,
             };
-            let (character, after) = rest.split_at(width.min(rest.len()));
-            let width = if special(byte) { 3 * width } else { 1 };
-            if self.length + width > end {
+            if self.length + 3 * width > end {
                 return;
             }
-            if special(byte) {
-                for byte in character {
-                    self.push(&[b'%', HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]);
-                }
-            } else {
-                self.bytes[self.length] = byte;
-                self.length += 1;
+            let (character, after) = rest.split_at(width.min(rest.len()));
+            for byte in character {
+                self.push(&[b'%', HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]);
             }
             rest = after;
         }
     }
 }
+
+/// The bytes that stand for themselves.
+static PLAIN: [bool; 256] = {
+    let mut plain = [false; 256];
+    let mut byte = b'!';
+    while byte <= b'~' {
+        plain[byte as usize] = byte != b'%' && byte != b';';
+        byte += 1;
+    }
+    plain
+};
 
 fn unescape(text: &[u8]) -> String {
     let mut out = Vec::with_capacity(text.len());
