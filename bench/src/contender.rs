@@ -32,7 +32,7 @@ pub(crate) fn open(name: &str, path: &Path) -> Result<Turn, Error> {
     Ok(match words[..] {
         ["pathlock", scheme] => pathlock(scheme, path, None),
         ["pathlock", scheme, "timed"] => pathlock(scheme, path, Some(Duration::from_secs(600))),
-        ["floor", scheme] => floor::open(scheme, path)?,
+        ["floor", scheme] => floor::open(scheme, path, false)?,
         ["bare", "flock"] => floor::bare_flock(path)?,
         ["bare", "flock", "timed"] => floor::parked_flock(path)?,
         ["std"] => std_file(path)?,
@@ -48,9 +48,12 @@ pub(crate) fn open(name: &str, path: &Path) -> Result<Turn, Error> {
 }
 
 /// The same, with a handle of its own for each turn.
-pub(crate) fn anew(name: &str, path: &Path) -> Turn {
+pub(crate) fn anew(name: &str, path: &Path) -> Result<Turn, Error> {
+    if let Some(scheme) = name.strip_prefix("floor ") {
+        return floor::open(scheme, path, true);
+    }
     let (name, path) = (name.to_owned(), path.to_owned());
-    Box::new(move |inside| open(&name, &path)?(inside))
+    Ok(Box::new(move |inside| open(&name, &path)?(inside)))
 }
 
 /// Pathlock's own handle. What the record says of the command is as long as commands are, whatever this one's is.

@@ -29,7 +29,7 @@ pub(crate) fn measure(stage: &Stage, rounds: usize) -> Result<Vec<Cycle>, Error>
     let mut turns: Vec<Turn> = Vec::new();
     let mut add = |lock: &str, reused: bool, beside: Option<usize>| -> Result<usize, Error> {
         let path = stage.path(&format!("{lock} {reused}"))?;
-        turns.push(if reused { contender::open(lock, &path)? } else { contender::anew(lock, &path) });
+        turns.push(if reused { contender::open(lock, &path)? } else { contender::anew(lock, &path)? });
         let own = contestants.len();
         contestants.push(Contestant {
             lock: lock.to_owned(),

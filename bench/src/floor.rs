@@ -65,13 +65,15 @@ fn event() -> io::Result<Arc<OwnedFd>> {
     Ok(Arc::new(rustix::event::eventfd(0, EventfdFlags::CLOEXEC)?))
 }
 
-/// The calls of `scheme`, for a handle that is used again.
-pub(crate) fn open(scheme: &str, path: &Path) -> Result<Turn, Error> {
+/// The calls of `scheme`: for a handle that is used again, or with a new one for each turn.
+pub(crate) fn open(scheme: &str, path: &Path, new: bool) -> Result<Turn, Error> {
     let site = Site::of(scheme, path)?;
+    let ranged = scheme == "ofd";
     Ok(match scheme {
-        "flock" | "ofd" => kernel(site, scheme == "ofd")?,
-        "link" | "pid" => link(site),
-        "mkdir" => mkdir(site),
+        "flock" | "ofd" if new => kernel_anew(site, ranged),
+        "flock" | "ofd" => kernel(site, ranged)?,
+        "link" | "pid" => link(site, new),
+        "mkdir" => mkdir(site, new),
         "symlink" => symlink(site),
         _ => return Err(format!("there is no floor of `{scheme}`").into()),
     })
@@ -97,6 +99,18 @@ impl Site {
 
     fn look_at_name(&self) -> io::Result<()> {
         stat(CWD, &self.lock_file, AtFlags::SYMLINK_NOFOLLOW)
+    }
+
+    /// A new handle looks whether there is a lock; one that has found none just before expects none.
+    fn look_first(&self, new: bool) {
+        if new {
+            let _ = self.look_at_name();
+        }
+    }
+
+    fn open_file(&self) -> io::Result<File> {
+        let flags = OFlags::RDWR | OFlags::CREATE | CAREFUL;
+        Ok(rustix::fs::open(&self.lock_file, flags, Bits::from_raw_mode(0o666))?.into())
     }
 }
 
@@ -158,38 +172,50 @@ fn set(file: impl AsFd, kind: i32, (start, length): (i64, i64)) {
 
 /// flock and ofd, by a file that stays open.
 fn kernel(site: Site, ranged: bool) -> Result<Turn, Error> {
-    const ALL: (i64, i64) = (0, LAST - 0x1_0010);
-    let file: File = rustix::fs::open(
-        &site.lock_file,
-        OFlags::RDWR | OFlags::CREATE | CAREFUL,
-        Bits::from_raw_mode(0o666),
-    )?
-    .into();
+    let file = site.open_file()?;
     Ok(Box::new(move |inside| {
         site.look_at_directory()?;
         look_at_file(&file)?;
-        ask(&file, WAITERS);
-        if ranged {
-            set(&file, libc::F_WRLCK, ALL);
-        } else {
-            rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive)?;
-        }
-        read(&file)?;
-        write(&file)?;
-        ask(&file, BREAKER);
-        site.look_at_name()?;
-        inside();
-        look_at_file(&file)?;
-        site.look_at_name()?;
-        read(&file)?;
-        write(&file)?;
-        if ranged {
-            set(&file, libc::F_UNLCK, ALL);
-        } else {
-            rustix::fs::flock(&file, FlockOperation::Unlock)?;
-        }
-        Ok(())
+        Ok(kernel_turn(&site, &file, ranged, inside)?)
     }))
+}
+
+/// The same, by a file that is opened for it.
+fn kernel_anew(site: Site, ranged: bool) -> Turn {
+    Box::new(move |inside| {
+        site.look_at_directory()?;
+        site.look_first(true);
+        let file = site.open_file()?;
+        look_at_file(&file)?;
+        std::hint::black_box(rustix::fs::fstatfs(&file)?);
+        kernel_turn(&site, &file, ranged, inside)?;
+        Ok(look_at_file(&file)?)
+    })
+}
+
+fn kernel_turn(site: &Site, file: &File, ranged: bool, inside: &mut dyn FnMut()) -> io::Result<()> {
+    const ALL: (i64, i64) = (0, LAST - 0x1_0010);
+    ask(file, WAITERS);
+    if ranged {
+        set(file, libc::F_WRLCK, ALL);
+    } else {
+        rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive)?;
+    }
+    read(file)?;
+    write(file)?;
+    ask(file, BREAKER);
+    site.look_at_name()?;
+    inside();
+    look_at_file(file)?;
+    site.look_at_name()?;
+    read(file)?;
+    write(file)?;
+    if ranged {
+        set(file, libc::F_UNLCK, ALL);
+    } else {
+        rustix::fs::flock(file, FlockOperation::Unlock)?;
+    }
+    Ok(())
 }
 
 /// Looks for a breaker, and at the name that is to be removed.
@@ -208,9 +234,10 @@ fn left(inode: impl AsFd) -> io::Result<()> {
 }
 
 /// link and pid.
-fn link(site: Site) -> Turn {
+fn link(site: Site, new: bool) -> Turn {
     Box::new(move |inside| {
         site.look_at_directory()?;
+        site.look_first(new);
         let flags = OFlags::RDWR | OFlags::TMPFILE | OFlags::CLOEXEC;
         let file = rustix::fs::open(&site.directory, flags, Bits::from_raw_mode(0o666))?;
         rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive)?;
@@ -224,11 +251,12 @@ fn link(site: Site) -> Turn {
     })
 }
 
-fn mkdir(site: Site) -> Turn {
+fn mkdir(site: Site, new: bool) -> Turn {
     let aside = |end: &str| site.directory.join(format!(".floor-00000000000000-00000000000000-{end}"));
     let (draft, gone) = (aside("1"), aside("2"));
     Box::new(move |inside| {
         site.look_at_directory()?;
+        site.look_first(new);
         rustix::fs::mkdir(&draft, Bits::from_raw_mode(0o777))?;
         let directory = rustix::fs::open(&draft, OFlags::DIRECTORY | CAREFUL, Bits::empty())?;
         look_at_file(&directory)?;

@@ -20,8 +20,6 @@ pub(crate) fn run(workspace: &Workspace, mut args: Args) -> Result<()> {
             "--only" => {
                 let parts = args.value(&option)?;
                 passed_on.extend([option, parts]);
-                // A part is no report.
-                out = workspace.target().join("bench");
             }
             "--out" => out = PathBuf::from(args.value(&option)?),
             _ => return Err(Args::unknown(&option)),

@@ -51,10 +51,8 @@ usage: cargo xtask CHORE [OPTIONS]
                      libraries), manual pages, completions
   bench              measure what a lock costs, beside the bare system calls and every peer, and write the report
     --quick            less of everything: minutes, and figures that say less
-    --only A,B         parts alone (cycle,hand-over,fairness,waiting,scale,command), into target/bench
+    --only A,B         parts alone (cycle,hand-over,fairness,waiting,scale,command); the others stay as they are
     --out DIR          where (bench)
-  start-up           compare the time of `pathlock run f -- true` with that of `flock f true`
-    --pairs N          how many times (500)
   help               this text
 ";
 
@@ -81,7 +79,6 @@ fn run(mut args: Args) -> Result<()> {
         Some("doc") => args.finish().and_then(|()| lint::doc(&workspace)),
         Some("man") => args.finish().and_then(|()| dist::man(&workspace)),
         Some("dist") => args.finish().and_then(|()| dist::dist(&workspace)),
-        Some("start-up") => dist::start_up(&workspace, args),
         Some("help" | "--help" | "-h") => {
             print!("{HELP}");
             Ok(())
