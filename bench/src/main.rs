@@ -1,11 +1,6 @@
 //! `pathlock-bench`: what a lock costs, beside the bare system calls and the peers. `cargo xtask bench` sets up what it
 //! needs, and runs it.
 
-#![cfg_attr(
-    not(target_os = "linux"),
-    allow(unused_crate_dependencies, reason = "it measures on Linux alone")
-)]
-
 #[cfg(target_os = "linux")]
 mod actor;
 #[cfg(target_os = "linux")]

@@ -66,7 +66,8 @@ fn cycles(results: &Results) -> Vec<Worst> {
         }
     }
     let mut rust = Worst::at_least("cycle of every Rust peer, beside flock with a reused handle", 1.5);
-    let mut python = Worst::at_least("cycle of every Python peer, beside flock with a reused object", 2.0);
+    let mut python =
+        Worst::at_least("cycle of every Python peer's default, beside flock with a reused object", 2.0);
     let mut link = Worst::at_most("cycle of Python's `LinkLockFile`, beside lockfile's", 1.25);
     for cycle in &results.cycles {
         let handle = if cycle.reused { "reused" } else { "new" };
@@ -74,7 +75,9 @@ fn cycles(results: &Results) -> Vec<Worst> {
         if cycle.language == "Rust" && PEERS.contains(&cycle.lock.as_str()) {
             rust.add(cycle.ratio, at);
         } else if cycle.language == "Python" && !cycle.lock.starts_with("pathlock") {
-            python.add(cycle.ratio, at);
+            if !cycle.lock.starts_with("lockfile") || cycle.lock == "lockfile LinkLockFile" {
+                python.add(cycle.ratio, at);
+            }
         } else if cycle.lock == "pathlock.lockfile LinkLockFile" && cycle.reused {
             link.add(cycle.ratio, at);
         }
@@ -112,10 +115,12 @@ fn hand_overs(results: &Results) -> Vec<Worst> {
             all.push(worst);
         }
     }
-    let mut sooner =
-        Worst::at_least("hand-over of Python's lockfile and filelock, beside each scheme of ours", 500.0);
+    let mut sooner = Worst::at_least(
+        "hand-over of Python's lockfile and filelock with 2 waiters, beside each of ours",
+        500.0,
+    );
     let ours = |lock: &str| lock.starts_with("pathlock") && !lock.contains("sqlite");
-    for one in results.hand_overs.iter().filter(|one| ours(&one.lock) && !one.killed) {
+    for one in results.hand_overs.iter().filter(|one| ours(&one.lock) && !one.killed && one.waiters == 2) {
         for peer in ["lockfile LinkLockFile (Python)", "filelock (Python)"] {
             if let (Some(own), Some(theirs)) = (one.median_us, find(one, peer)) {
                 sooner.add(

@@ -60,31 +60,42 @@ impl Record {
 
     /// The text for a file.
     pub(crate) fn owned(owner: &Owner, mark: Mark) -> [u8; SIZE] {
-        Text::of(owner, mark, b'\n').padded()
+        let mut bytes = [b' '; SIZE];
+        let mut text = Text::new(&mut bytes, b'\n');
+        text.owner(owner, mark);
+        text.pad();
+        bytes
     }
 
     /// The text for a file that is left to the next in the queue.
     pub(crate) fn free(mark: Mark) -> [u8; SIZE] {
-        let mut text = Text::new(b'\n');
+        let mut bytes = [b' '; SIZE];
+        let mut text = Text::new(&mut bytes, b'\n');
         text.push(FREE.as_bytes());
         text.key("pathlock").number(1);
         text.key("passed").number(mark.passed);
-        text.padded()
+        text.pad();
+        bytes
     }
 
     /// The text for a file that stays, with nobody's lock on it.
     pub(crate) fn idle(scheme: &str) -> [u8; SIZE] {
-        let mut text = Text::new(b'\n');
+        let mut bytes = [b' '; SIZE];
+        let mut text = Text::new(&mut bytes, b'\n');
         text.push(FREE.as_bytes());
         text.key("pathlock").number(1);
         text.key("scheme").escaped(scheme, 16);
-        text.padded()
+        text.pad();
+        bytes
     }
 
     /// The text for the target of a symbolic link.
     pub(crate) fn target(owner: &Owner) -> String {
-        let text = Text::of(owner, Mark::default(), b';');
-        String::from_utf8_lossy(&text.bytes[..text.length]).into_owned()
+        let mut bytes = [b' '; SIZE];
+        let mut text = Text::new(&mut bytes, b';');
+        text.owner(owner, Mark::default());
+        let length = text.length;
+        String::from_utf8_lossy(&bytes[..length]).into_owned()
     }
 
     /// What `bytes`, the first of a file, say. Never fails.
@@ -106,59 +117,58 @@ impl Record {
 }
 
 /// A record while it is written, all of it ASCII. What has no room is left out: all but the command has.
-struct Text {
-    bytes: [u8; SIZE],
+struct Text<'a> {
+    /// Blank where nothing is written.
+    bytes: &'a mut [u8; SIZE],
     length: usize,
     separator: u8,
 }
 
-impl Text {
-    fn new(separator: u8) -> Text {
-        Text { bytes: [b' '; SIZE], length: 0, separator }
+impl<'a> Text<'a> {
+    fn new(bytes: &'a mut [u8; SIZE], separator: u8) -> Text<'a> {
+        Text { bytes, length: 0, separator }
     }
 
-    fn of(owner: &Owner, mark: Mark, separator: u8) -> Text {
-        let mut text = Text::new(separator);
-        text.number(owner.pid.into());
-        text.key("pathlock").number(1);
+    fn owner(&mut self, owner: &Owner, mark: Mark) {
+        self.number(owner.pid.into());
+        self.key("pathlock").number(1);
         if !owner.scheme.is_empty() {
-            text.key("scheme").escaped(&owner.scheme, 16);
+            self.key("scheme").escaped(&owner.scheme, 16);
         }
         if owner.kernel {
-            text.key("kernel").escaped("flock", 16);
+            self.key("kernel").escaped("flock", 16);
         }
         if let Some(lease) = owner.lease {
-            text.key("lease").number(lease.get().into());
+            self.key("lease").number(lease.get().into());
         }
         if let Some(start) = owner.start {
-            text.key("start").number(start);
+            self.key("start").number(start);
         }
         if let Some(boot) = &owner.identity.boot {
-            text.key("boot").escaped(boot, 64);
+            self.key("boot").escaped(boot, 64);
         }
         if let Some(namespace) = owner.identity.namespace {
-            text.key("pidns").number(namespace);
+            self.key("pidns").number(namespace);
         }
         if let Some(thread) = owner.thread {
-            text.key("thread").number(thread.get());
+            self.key("thread").number(thread.get());
         }
         if let Some(user) = owner.identity.user {
-            text.key("user").number(user.into());
+            self.key("user").number(user.into());
         }
         if let Some(since) = owner.since {
-            text.key("since").number(since.as_secs());
-            text.push(b".");
-            text.digits(since.subsec_nanos().into(), 9);
+            self.key("since").number(since.as_secs());
+            self.push(b".");
+            self.digits(since.subsec_nanos().into(), 9);
         }
-        text.key("serial").number(owner.serial);
+        self.key("serial").number(owner.serial);
         if mark.passed != 0 {
-            text.key("passed").number(mark.passed);
+            self.key("passed").number(mark.passed);
         }
-        text.key("host").escaped(&owner.identity.host, 64);
+        self.key("host").escaped(&owner.identity.host, 64);
         // With the end of its line.
-        let room = SIZE.saturating_sub(text.length + ";command=\n".len());
-        text.key("command").escaped(&owner.command, room);
-        text
+        let room = SIZE.saturating_sub(self.length + ";command=\n".len());
+        self.key("command").escaped(&owner.command, room);
     }
 
     fn push(&mut self, bytes: &[u8]) {
@@ -171,15 +181,14 @@ impl Text {
     }
 
     /// Ends the line, and what follows is blank.
-    fn padded(mut self) -> [u8; SIZE] {
+    fn pad(&mut self) {
         self.push(b"\n");
         if self.length < SIZE {
             self.bytes[SIZE - 1] = b'\n';
         }
-        self.bytes
     }
 
-    fn key(&mut self, key: &str) -> &mut Text {
+    fn key(&mut self, key: &str) -> &mut Text<'a> {
         self.push(&[self.separator]);
         self.push(key.as_bytes());
         self.push(b"=");
