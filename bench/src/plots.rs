@@ -48,7 +48,7 @@ fn pictured<'a>(names: impl Iterator<Item = &'a String>) -> String {
 
 /// A row for each lock, quickest first: the median as a bar, and a line on to p99.
 fn hand_over(results: &Results, path: &Path) -> Drawn {
-    const WAITERS: usize = 8;
+    const WAITERS: usize = 2;
     let filesystem = pictured(results.hand_overs.iter().map(|one| &one.filesystem));
     let shown = results
         .hand_overs
@@ -177,7 +177,9 @@ fn scale(results: &Results, path: &Path) -> Drawn {
         .build_cartesian_2d((8.0..waiters * 1.2).log_scale(), 0.0..most)?;
     let mut mesh = chart.configure_mesh();
     mesh.light_line_style(WHITE).bold_line_style(GRID).label_style((FONT, 13));
-    mesh.x_desc("waiters").y_desc("µs per hand-over").draw()?;
+    let whole = |number: &f64| format!("{number:.0}");
+    mesh.x_desc("waiters").y_desc("µs per hand-over").x_label_formatter(&whole).y_label_formatter(&whole);
+    mesh.x_labels(4).draw()?;
     let mut names: Vec<&str> = shown.iter().map(|one| one.lock.as_str()).collect();
     names.dedup();
     for (name, color) in names.into_iter().zip(COLORS) {

@@ -29,12 +29,12 @@ struct Amount {
 const FULL: Amount = Amount {
     cycle_rounds: 101,
     python_rounds: 61,
-    hand_over: Duration::from_secs(2),
-    kills: 30,
+    hand_over: Duration::from_millis(1_500),
+    kills: 20,
     turns_ms: 5_000,
     wait: Duration::from_secs(10),
     crowds: &[10, 100, 1_000],
-    crowd_rounds: 5,
+    crowd_rounds: 2,
     many: 10_000,
     command_rounds: 300,
 };
@@ -224,7 +224,7 @@ fn on(
                 say(&format!("turns of {processes} processes of {threads} threads, {section} us inside"));
                 let crew = (processes, threads);
                 // The targets are of the most processes.
-                let time = if processes == 8 { amount.turns_ms } else { amount.turns_ms * 2 / 5 };
+                let time = if processes == 8 { amount.turns_ms } else { amount.turns_ms * 3 / 10 };
                 results.turns.extend(fairness::measure(stage, &locks, crew, section, time)?);
             }
         }
