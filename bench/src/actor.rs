@@ -18,6 +18,7 @@ use std::sync::Barrier;
 use std::thread;
 
 use crate::contender::{self, Error};
+use crate::scale::Size;
 
 pub(crate) fn now() -> u64 {
     let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
@@ -213,13 +214,8 @@ fn many(lock: &str, path: &Path, count: usize) -> Result<String, Error> {
         (0..count).map(|number| contender::handle(scheme, &at(number)).acquire()).collect();
     let guards = guards?;
     let time = now() - began;
-    let status = fs::read_to_string("/proc/self/status")?;
-    let field = |name: &str| -> u64 {
-        let line = status.lines().find_map(|line| line.strip_prefix(name));
-        line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or_default()
-    };
-    let files = fs::read_dir("/proc/self/fd")?.count();
-    let text = format!("{time} {} {files} {}", field("VmRSS:"), field("Threads:"));
+    let Size { memory_kib, files, threads } = Size::of("self", "VmRSS:")?;
+    let text = format!("{time} {memory_kib} {files} {threads}");
     drop(guards);
     Ok(text)
 }

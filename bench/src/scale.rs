@@ -7,24 +7,25 @@ use crate::crew::{Actor, Lock, Stage, settle};
 use crate::results::{Crowd, Many};
 use crate::stats;
 
+/// How large a process is.
 #[derive(Debug, Default, Clone, Copy)]
-struct Size {
-    memory_kib: u64,
-    files: u64,
-    threads: u64,
+pub(crate) struct Size {
+    pub(crate) memory_kib: u64,
+    pub(crate) files: u64,
+    pub(crate) threads: u64,
 }
 
 impl Size {
-    fn of(actor: &Actor) -> Result<Size, Error> {
-        let process = format!("/proc/{}", actor.pid());
+    /// Of the process whose directory in `/proc` is called `process`, with the line of its status that `memory` begins.
+    pub(crate) fn of(process: &str, memory: &str) -> Result<Size, Error> {
+        let process = format!("/proc/{process}");
         let status = fs::read_to_string(format!("{process}/status"))?;
         let field = |name: &str| -> u64 {
             let line = status.lines().find_map(|line| line.strip_prefix(name));
             line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or_default()
         };
         let files = fs::read_dir(format!("{process}/fd"))?.count() as u64;
-        // What it shares with the others is one program, and not counted for each.
-        Ok(Size { memory_kib: field("RssAnon:"), files, threads: field("Threads:") })
+        Ok(Size { memory_kib: field(memory), files, threads: field("Threads:") })
     }
 }
 
@@ -54,7 +55,9 @@ pub(crate) fn measure(
             crew[0].answer()?;
         }
         settle(waiters);
-        let sizes: Result<Vec<Size>, Error> = crew.iter().map(Size::of).collect();
+        // What they share is one program, and not counted for each.
+        let of = |actor: &Actor| Size::of(&actor.pid().to_string(), "RssAnon:");
+        let sizes: Result<Vec<Size>, Error> = crew.iter().map(of).collect();
         size = sizes?.into_iter().fold(Size::default(), |all, one| Size {
             memory_kib: all.memory_kib + one.memory_kib,
             files: all.files + one.files,
