@@ -178,6 +178,29 @@ pub struct Request<'a> {
     pub(crate) kept: Option<&'a Arc<Kept>>,
 }
 
+/// What was asked for, for a thread that attempts it in the asker's place.
+#[derive(Debug, Clone)]
+pub(crate) struct Asked {
+    site: Site,
+    owner: Owner,
+    mode: Mode,
+    slots: Option<u16>,
+    file_mode: Option<u32>,
+    recovery: Recovery,
+}
+
+impl Asked {
+    pub(crate) fn of(request: &Request<'_>) -> Asked {
+        let Request { mode, slots, file_mode, recovery, .. } = *request;
+        Asked { site: request.site.clone(), owner: request.owner.clone(), mode, slots, file_mode, recovery }
+    }
+
+    pub(crate) fn request(&self) -> Request<'_> {
+        let Asked { ref site, ref owner, mode, slots, file_mode, recovery } = *self;
+        Request { site, owner, mode, slots, waits: true, file_mode, recovery, kept: None }
+    }
+}
+
 /// What came of an attempt.
 #[derive(Debug)]
 pub enum Attempt {

@@ -147,16 +147,18 @@ pub(crate) fn acquire(
         attempt = match waiter {
             Waiter::Queue(place) => {
                 watch.end();
-                match park::wait(place.0, wait)? {
-                    park::Turn::Come(queue) => match queue.claim(request)? {
-                        Some(attempt) => attempt,
-                        None => scheme.attempt(request)?,
-                    },
-                    park::Turn::LookAgain => scheme.attempt(request)?,
+                let claimed = match park::wait(place.0, request, wait)? {
+                    park::Turn::Come(queue) => queue.claim(request)?,
+                    park::Turn::Claimed(claimed) => claimed?,
+                    park::Turn::LookAgain => None,
                     park::Turn::CannotPark => {
                         backoff.pause(wait)?;
-                        scheme.attempt(request)?
+                        None
                     }
+                };
+                match claimed {
+                    Some(attempt) => attempt,
+                    None => scheme.attempt(request)?,
                 }
             }
             Waiter::Change => {

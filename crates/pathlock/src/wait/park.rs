@@ -9,12 +9,15 @@
 //! over, so that a program which tries again and again has one such thread and not one for each
 //! try.
 //!
+//! To wake a thread takes longer than to claim a lock. So the parker wakes the waiter first and then claims what it
+//! has won in the waiter's place, while that one is on its way.
+//!
 //! # Invariant
 //!
 //! Waiter and thread share one open file, and with it the kernel lock. The call itself only ever
 //! gains the lock. Everything that may give it up is done by the one whom [`State`] names, under its
-//! mutex: *waiting*: the thread, before its call; *come*: the waiter; *abandoned*: the waiter as it
-//! leaves, and the thread once its call has returned. So neither gives up what the other acts on.
+//! mutex: *waiting*: the thread, before its call, and after it as it claims; *come*: the waiter; *abandoned*: the
+//! waiter as it leaves, and the thread once its call has returned. So neither gives up what the other acts on.
 
 use std::collections::VecDeque;
 use std::io;
@@ -23,7 +26,7 @@ use std::time::Duration;
 
 use super::{RECHECK, Slept, Wait, backoff};
 use crate::error::Obstacle;
-use crate::scheme::Queue;
+use crate::scheme::{Asked, Attempt, Busy, Queue, QueuePlace, Request, Waiter};
 use crate::status::Status;
 use crate::sys::{self, Event, ForkLocal};
 
@@ -39,6 +42,8 @@ const STACK: usize = 256 * 1024;
 pub(super) enum Turn {
     /// Our turn in this queue: it was waited in, though it need not be the one that was given.
     Come(Arc<dyn Queue>),
+    /// Our turn has come, and this came of claiming it, as [`Queue::claim`] has it.
+    Claimed(Result<Option<Attempt>, Obstacle>),
     /// The deadline has passed, or the lock is another one by now.
     LookAgain,
     /// There is no thread or descriptor to be had.
@@ -53,8 +58,9 @@ struct Call {
 
 #[derive(Debug)]
 enum State {
-    Waiting(Arc<Event>),
-    Come(io::Result<()>),
+    /// The event is raised when the turn has come, and then what was asked for is claimed.
+    Waiting(Arc<Event>, Option<Asked>),
+    Come(Turn),
     Abandoned,
     /// The thread has handed on an abandoned turn: there is nothing to take over.
     Over,
@@ -93,12 +99,14 @@ pub(super) fn busy_threads() -> usize {
 }
 
 /// Waits for our turn in `queue`.
-pub(super) fn wait(queue: Arc<dyn Queue>, wait: &Wait<'_>) -> Result<Turn, Obstacle> {
+pub(super) fn wait(queue: Arc<dyn Queue>, request: &Request<'_>, wait: &Wait<'_>) -> Result<Turn, Obstacle> {
     let Ok(event) = Event::new().map(Arc::new) else {
         queue.leave();
         return Ok(Turn::CannotPark);
     };
-    let Some(parked) = Parked::begin(queue, &event) else { return Ok(Turn::CannotPark) };
+    let Some(parked) = Parked::begin(queue, &event, Some(Asked::of(request))) else {
+        return Ok(Turn::CannotPark);
+    };
     loop {
         let slept = wait.sleep(&[event.source()], backoff::jittered(RECHECK))?;
         if slept == Slept::Recheck
@@ -117,15 +125,19 @@ pub(super) fn wait(queue: Arc<dyn Queue>, wait: &Wait<'_>) -> Result<Turn, Obsta
 pub(super) struct Parked(&'static Parkers, Option<Arc<Call>>);
 
 impl Parked {
-    /// Has a thread sit in `queue`; it raises `event` when our turn has come. `None` where no thread is
-    /// to be had: then the queue is left.
-    pub(super) fn begin(queue: Arc<dyn Queue>, event: &Arc<Event>) -> Option<Parked> {
+    /// Has a thread sit in `queue`; it raises `event` when our turn has come, and claims what is `asked` for. `None`
+    /// where no thread is to be had: then the queue is left.
+    pub(super) fn begin(
+        queue: Arc<dyn Queue>,
+        event: &Arc<Event>,
+        mut asked: Option<Asked>,
+    ) -> Option<Parked> {
         let parkers = parkers();
-        if let Some(call) = parkers.take_over(&queue, event) {
+        if let Some(call) = parkers.take_over(&queue, event, &mut asked) {
             queue.leave();
             return Some(Parked(parkers, Some(call)));
         }
-        let call = Arc::new(Call { queue, state: Mutex::new(State::Waiting(Arc::clone(event))) });
+        let call = Arc::new(Call { queue, state: Mutex::new(State::Waiting(Arc::clone(event), asked)) });
         if parkers.start(&call).is_err() {
             call.queue.leave();
             return None;
@@ -144,31 +156,43 @@ impl Parked {
 
     pub(super) fn end(mut self) -> Turn {
         let Some(call) = self.1.take() else { return Turn::LookAgain };
-        match self.0.abandon(&call) {
-            Some(Ok(())) => Turn::Come(Arc::clone(&call.queue)),
-            Some(Err(_)) => {
-                call.queue.leave();
-                Turn::CannotPark
-            }
-            None => Turn::LookAgain,
-        }
+        self.0.abandon(&call).unwrap_or(Turn::LookAgain)
     }
 }
 
 impl Drop for Parked {
     fn drop(&mut self) {
         if let Some(call) = self.1.take()
-            && self.0.abandon(&call).is_some()
+            && let Some(turn) = self.0.abandon(&call)
         {
             // Our turn came in the same moment, and is not wanted.
-            call.queue.leave();
+            turn.refuse();
+        }
+    }
+}
+
+impl Turn {
+    /// Gives up what has come.
+    fn refuse(self) {
+        match self {
+            Turn::Come(queue)
+            | Turn::Claimed(Ok(Some(Attempt::Busy(Busy {
+                waiter: Waiter::Queue(QueuePlace(queue)), ..
+            })))) => queue.leave(),
+            Turn::Claimed(Ok(Some(Attempt::Held(mut hold)))) => drop(hold.release()),
+            Turn::Claimed(_) | Turn::LookAgain | Turn::CannotPark => {}
         }
     }
 }
 
 impl Parkers {
     /// Takes over a call for the same queue that an earlier waiter has abandoned.
-    fn take_over(&self, queue: &Arc<dyn Queue>, event: &Arc<Event>) -> Option<Arc<Call>> {
+    fn take_over(
+        &self,
+        queue: &Arc<dyn Queue>,
+        event: &Arc<Event>,
+        asked: &mut Option<Asked>,
+    ) -> Option<Arc<Call>> {
         let call = {
             let mut work = lock(&self.work);
             let at = work.abandoned.iter().position(|call| call.queue.key() == queue.key())?;
@@ -178,7 +202,7 @@ impl Parkers {
         if !matches!(*state, State::Abandoned) {
             return None;
         }
-        *state = State::Waiting(Arc::clone(event));
+        *state = State::Waiting(Arc::clone(event), asked.take());
         call.queue.join();
         drop(state);
         Some(call)
@@ -226,7 +250,7 @@ impl Parkers {
     fn make(&self, call: &Arc<Call>) {
         for _ in 0..COURTESY {
             let state = lock(&call.state);
-            let gave_way = matches!(*state, State::Waiting(_)) && call.queue.give_way().unwrap_or(false);
+            let gave_way = matches!(*state, State::Waiting(..)) && call.queue.give_way().unwrap_or(false);
             drop(state);
             if !gave_way {
                 break;
@@ -236,7 +260,7 @@ impl Parkers {
         loop {
             let mut result = call.queue.block();
             let mut state = lock(&call.state);
-            let State::Waiting(event) = &*state else {
+            let State::Waiting(event, asked) = &mut *state else {
                 call.queue.leave();
                 *state = State::Over;
                 lock(&self.work).abandoned.retain(|other| !Arc::ptr_eq(other, call));
@@ -251,19 +275,25 @@ impl Parkers {
                     Err(error) => result = Err(error),
                 }
             }
-            let event = Arc::clone(event);
-            *state = State::Come(result);
-            drop(state);
             event.raise();
+            let turn = match (result, asked.take()) {
+                (Ok(()), Some(asked)) => Turn::Claimed(call.queue.claim(&asked.request())),
+                (Ok(()), None) => Turn::Come(Arc::clone(&call.queue)),
+                (Err(_), _) => {
+                    call.queue.leave();
+                    Turn::CannotPark
+                }
+            };
+            *state = State::Come(turn);
             return;
         }
     }
 
     /// Gives the call up, unless our turn has come: then that is the caller's to use or to leave.
-    fn abandon(&self, call: &Arc<Call>) -> Option<io::Result<()>> {
+    fn abandon(&self, call: &Arc<Call>) -> Option<Turn> {
         let mut state = lock(&call.state);
-        if let State::Come(result) = &mut *state {
-            return Some(std::mem::replace(result, Ok(())));
+        if let State::Come(turn) = &mut *state {
+            return Some(std::mem::replace(turn, Turn::LookAgain));
         }
         *state = State::Abandoned;
         call.queue.leave();

@@ -134,7 +134,8 @@ impl Queued {
         self.stage = match stage {
             Stage::Parked(parked, _) if parked.has_come() => match parked.end() {
                 Turn::Come(queue) => Stage::Due(Step::Claim(queue)),
-                Turn::LookAgain => Stage::Due(Step::Attempt),
+                // Nothing was asked for: who is first when the turn has come is not known before.
+                Turn::LookAgain | Turn::Claimed(_) => Stage::Due(Step::Attempt),
                 Turn::CannotPark => self.pause(None),
             },
             Stage::Parked(parked, until) if until <= now => {
@@ -210,7 +211,7 @@ impl Queued {
     fn wait_in(&mut self, waiter: Waiter, outside: &mut Outside<'_>) -> Stage {
         let (place, directory, writes) = match waiter {
             Waiter::Queue(place) => {
-                return match Parked::begin(place.0, outside.event) {
+                return match Parked::begin(place.0, outside.event, None) {
                     Some(parked) => Stage::Parked(parked, Instant::now() + backoff::jittered(RECHECK)),
                     None => self.pause(None),
                 };
