@@ -139,6 +139,7 @@ fn give_back_in_steps(aside: &Path, path: &Path) -> io::Result<()> {
 /// directory stays, and the directory with it.
 pub(crate) fn discard(path: &Path) {
     match sys::stat_at(path).ok().flatten().map(|stat| stat.kind) {
+        Some(Kind::Directory) if sys::remove_directory(path).is_ok() => {}
         Some(Kind::Directory) => {
             if let Ok(directory) = sys::open_directory(path) {
                 for name in sys::names_in(&directory, MOST).unwrap_or_default() {

@@ -64,6 +64,8 @@ struct Myself {
     pid: u32,
     start: Option<u64>,
     identity: Arc<Identity>,
+    /// What all of its records say.
+    text: Box<[u8]>,
     command: Arc<str>,
 }
 
@@ -71,17 +73,15 @@ fn myself() -> &'static Myself {
     static MYSELF: sys::ForkLocal<Myself> = sys::ForkLocal::new();
     MYSELF.get_or_init(|| {
         let pid = sys::process_id();
-        Myself {
-            pid,
-            start: sys::process_state(pid).start(),
-            identity: Arc::new(Identity {
-                host: sys::hostname(),
-                boot: sys::boot_id(),
-                namespace: sys::pid_namespace(),
-                user: sys::user_id(),
-            }),
-            command: command_line().into(),
-        }
+        let start = sys::process_state(pid).start();
+        let identity = Arc::new(Identity {
+            host: sys::hostname(),
+            boot: sys::boot_id(),
+            namespace: sys::pid_namespace(),
+            user: sys::user_id(),
+        });
+        let text = record::process_text(start, &identity);
+        Myself { pid, start, identity, text, command: command_line().into() }
     })
 }
 
@@ -133,6 +133,13 @@ impl Owner {
             kernel: false,
             lease: None,
         }
+    }
+
+    /// What all records of its process say, if that is this process.
+    fn process_text(&self) -> Option<&'static [u8]> {
+        let me = myself();
+        let is_me = Arc::ptr_eq(&self.identity, &me.identity) && self.start == me.start;
+        is_me.then_some(&me.text)
     }
 
     /// Whether this is the same acquisition by the same process: what to compare a record with that was read

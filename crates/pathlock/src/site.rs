@@ -13,12 +13,17 @@ use crate::sys::{self, FileId, Filesystem};
 /// The place of a lock. Absolute: a later `chdir` changes nothing.
 #[derive(Debug, Clone)]
 pub struct Site {
-    path: Arc<Path>,
-    lock_file: Arc<Path>,
-    directory: Arc<Path>,
-    name: Arc<OsStr>,
+    names: Arc<Names>,
     /// What the directory was on when the acquisition began, where that was to be had for nothing.
     filesystem: Option<Filesystem>,
+}
+
+#[derive(Debug)]
+struct Names {
+    path: Arc<Path>,
+    lock_file: Arc<Path>,
+    directory: PathBuf,
+    name: Arc<OsStr>,
 }
 
 /// What a [`Site`] is known by in this process: two spellings of a path are one lock.
@@ -38,7 +43,8 @@ impl Site {
                 "it names no file in a directory: give the path of the file to protect",
             ));
         };
-        Ok(Site { directory: directory.into(), name: name.into(), path, lock_file, filesystem: None })
+        let (directory, name) = (directory.into(), name.into());
+        Ok(Site { names: Arc::new(Names { path, lock_file, directory, name }), filesystem: None })
     }
 
     /// The place of the lock file at `lock_file`, which protects what is at `path`. Both are absolute.
@@ -52,25 +58,25 @@ impl Site {
     /// What is protected.
     #[must_use]
     pub fn path(&self) -> &Path {
-        &self.path
+        &self.names.path
     }
 
     /// The file, directory or link that is the lock.
     #[must_use]
     pub fn lock_file(&self) -> &Path {
-        &self.lock_file
+        &self.names.lock_file
     }
 
     /// The directory of the lock file.
     #[must_use]
     pub fn directory(&self) -> &Path {
-        &self.directory
+        &self.names.directory
     }
 
     /// The name of the lock file in its directory.
     #[must_use]
     pub fn name(&self) -> &OsStr {
-        &self.name
+        &self.names.name
     }
 
     /// Whether this kernel alone can change what is there: its locks and its notifications tell the whole
@@ -98,26 +104,26 @@ impl Site {
     /// When the directory is not there.
     pub(crate) fn locate(&mut self, part: &str) -> Result<Key, Obstacle> {
         let (directory, filesystem) =
-            sys::locate(&self.directory).map_err(|error| self.no_directory(error))?;
+            sys::locate(&self.names.directory).map_err(|error| self.no_directory(error))?;
         self.filesystem = filesystem;
-        Ok(Key { directory, name: Arc::clone(&self.name), part: part.to_owned() })
+        Ok(Key { directory, name: Arc::clone(&self.names.name), part: part.to_owned() })
     }
 
     /// Sees to it that the next look is at what is there now: opening the directory makes an NFS client ask the
     /// server again, which may else show the last lock.
     pub(crate) fn refresh(&self) -> io::Result<()> {
-        sys::open_directory(&self.directory).map(drop)
+        sys::open_directory(&self.names.directory).map(drop)
     }
 
     pub(crate) fn filesystem(&self) -> Result<Filesystem, Obstacle> {
         if let Some(filesystem) = self.filesystem {
             return Ok(filesystem);
         }
-        sys::filesystem(&self.directory).map_err(|error| self.no_directory(error))
+        sys::filesystem(&self.names.directory).map_err(|error| self.no_directory(error))
     }
 
     fn no_directory(&self, error: io::Error) -> Obstacle {
-        let directory = self.directory.display();
+        let directory = self.names.directory.display();
         match error.kind() {
             io::ErrorKind::NotFound => {
                 Obstacle::os(error).saying(format!("there is no directory {directory}: make it first"))

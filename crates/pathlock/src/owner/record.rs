@@ -24,7 +24,7 @@ pub(crate) enum Record {
     /// One of ours let it go and left it for the next in the queue.
     Free(Mark),
     /// One of ours let go of a lock that is the kernel's alone, by this scheme: the file stays.
-    Idle(Arc<str>),
+    Idle(Box<str>),
     /// Another program's: a pid and nothing that proves whose it is.
     Bare(Owner),
     /// Nothing at all, as pylockfile's links, and kernel locks that are free.
@@ -116,6 +116,15 @@ impl Record {
     }
 }
 
+/// The lines of a record that are the same in all records of a process.
+pub(super) fn process_text(start: Option<u64>, identity: &Identity) -> Box<[u8]> {
+    let mut bytes = [b' '; SIZE];
+    let mut text = Text::new(&mut bytes, b'\n');
+    text.process(start, identity);
+    let length = text.length;
+    bytes[..length].into()
+}
+
 /// A record while it is written, all of it ASCII. What has no room is left out: all but the command has.
 struct Text<'a> {
     /// Blank where nothing is written.
@@ -132,6 +141,8 @@ impl<'a> Text<'a> {
     fn owner(&mut self, owner: &Owner, mark: Mark) {
         self.number(owner.pid.into());
         self.key("pathlock").number(1);
+        // Near the beginning: every release looks for it.
+        self.key("serial").number(owner.serial);
         if !owner.scheme.is_empty() {
             self.key("scheme").escaped(&owner.scheme, 16);
         }
@@ -141,34 +152,54 @@ impl<'a> Text<'a> {
         if let Some(lease) = owner.lease {
             self.key("lease").number(lease.get().into());
         }
-        if let Some(start) = owner.start {
-            self.key("start").number(start);
-        }
-        if let Some(boot) = &owner.identity.boot {
-            self.key("boot").escaped(boot, 64);
-        }
-        if let Some(namespace) = owner.identity.namespace {
-            self.key("pidns").number(namespace);
+        match owner.process_text() {
+            Some(text) => self.lines(text),
+            None => self.process(owner.start, &owner.identity),
         }
         if let Some(thread) = owner.thread {
             self.key("thread").number(thread.get());
-        }
-        if let Some(user) = owner.identity.user {
-            self.key("user").number(user.into());
         }
         if let Some(since) = owner.since {
             self.key("since").number(since.as_secs());
             self.push(b".");
             self.digits(since.subsec_nanos().into(), 9);
         }
-        self.key("serial").number(owner.serial);
         if mark.passed != 0 {
             self.key("passed").number(mark.passed);
         }
-        self.key("host").escaped(&owner.identity.host, 64);
         // With the end of its line.
         let room = SIZE.saturating_sub(self.length + ";command=\n".len());
         self.key("command").escaped(&owner.command, room);
+    }
+
+    /// What is the same in all records of a process.
+    fn process(&mut self, start: Option<u64>, identity: &Identity) {
+        if let Some(start) = start {
+            self.key("start").number(start);
+        }
+        if let Some(boot) = &identity.boot {
+            self.key("boot").escaped(boot, 64);
+        }
+        if let Some(namespace) = identity.namespace {
+            self.key("pidns").number(namespace);
+        }
+        if let Some(user) = identity.user {
+            self.key("user").number(user.into());
+        }
+        self.key("host").escaped(&identity.host, 64);
+    }
+
+    /// Lines that were written before, by [`process_text`].
+    fn lines(&mut self, lines: &[u8]) {
+        let first = self.length;
+        self.push(lines);
+        if self.separator != b'\n' {
+            for byte in &mut self.bytes[first..self.length] {
+                if *byte == b'\n' {
+                    *byte = self.separator;
+                }
+            }
+        }
     }
 
     fn push(&mut self, bytes: &[u8]) {
@@ -269,7 +300,7 @@ fn unescape(text: &[u8]) -> String {
             }
         };
     }
-    String::from_utf8_lossy(&out).into_owned()
+    String::from_utf8(out).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
 }
 
 fn parse(bytes: &[u8], separator: u8) -> Record {
@@ -350,101 +381,4 @@ fn seconds(text: &[u8]) -> Option<Duration> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn any_owner() -> impl Strategy<Value = Owner> {
-        let who = (1..=i32::MAX as u32, any::<String>(), proptest::option::of("[0-9a-f-]{0,36}"));
-        let when = (any::<Option<u64>>(), any::<Option<u64>>(), 0..u64::from(u32::MAX), 0..1_000_000_000_u32);
-        let rest = (any::<Option<u64>>(), any::<Option<u32>>(), any::<u64>(), any::<String>(), any::<bool>());
-        (who, when, rest).prop_map(
-            |(
-                (pid, host, boot),
-                (start, thread, secs, nanos),
-                (namespace, user, serial, command, kernel),
-            )| Owner {
-                pid,
-                identity: Arc::new(Identity { host, boot, namespace, user }),
-                start,
-                thread: thread.and_then(NonZeroU64::new),
-                since: Some(Duration::new(secs, nanos)),
-                serial,
-                command: command.into(),
-                scheme: "link".into(),
-                kernel,
-                lease: std::num::NonZeroU32::new(nanos),
-            },
-        )
-    }
-
-    proptest! {
-        #[test]
-        fn a_record_reads_back_as_it_was_written(owner in any_owner(), passed in any::<u64>()) {
-            let text = Record::owned(&owner, Mark { passed });
-            prop_assert_eq!(text.len(), SIZE);
-            let Record::Owned(read, mark) = Record::parse(&text) else {
-                return Err(TestCaseError::fail("an owner was written"));
-            };
-            prop_assert_eq!(mark.passed, passed);
-            // The host and the command are cut to their room; everything else is exact.
-            prop_assert!(owner.host().starts_with(read.host()));
-            prop_assert!(owner.command().starts_with(read.command()));
-            let identity = Arc::new(Identity { host: read.identity.host.clone(), ..(*owner.identity).clone() });
-            prop_assert_eq!(&read, &Owner { identity, command: read.command.clone(), ..owner });
-        }
-
-        #[test]
-        fn a_target_reads_back_and_holds_no_line_end(owner in any_owner()) {
-            let text = Record::target(&owner);
-            prop_assert!(!text.contains(|c: char| c.is_whitespace() || c == '\0'));
-            let read = Record::parse_target(text.as_bytes());
-            prop_assert_eq!(read.owner().map(|read| (read.pid, read.start, read.serial)),
-                Some((owner.pid, owner.start, owner.serial)));
-        }
-
-        #[test]
-        fn no_word_of_a_record_but_the_first_is_a_number(owner in any_owner()) {
-            let text = String::from_utf8(Record::owned(&owner, Mark::default()).to_vec()).expect("a record is ASCII");
-            for word in text.split_whitespace().skip(1) {
-                prop_assert!(word.parse::<i128>().is_err(), "{word:?} in {text:?}");
-            }
-        }
-
-        #[test]
-        fn any_bytes_give_an_answer(bytes in proptest::collection::vec(any::<u8>(), 0..6000)) {
-            let _ = Record::parse(&bytes);
-            let _ = Record::parse_target(&bytes);
-        }
-
-        #[test]
-        fn nearly_right_bytes_give_an_answer(owner in any_owner(), at in 0..SIZE, byte in any::<u8>(), cut in 0..SIZE) {
-            let mut text = Record::owned(&owner, Mark::default());
-            text[at] = byte;
-            let _ = Record::parse(&text);
-            let _ = Record::parse(&text[..cut]);
-        }
-    }
-
-    #[test]
-    fn only_a_plain_positive_number_is_a_pid() {
-        for text in
-            ["-1", "0", "1_000", "１２", "99999999999999999999", "2147483648", "+5", "0x10", "", "free"]
-        {
-            assert!(pid(text.as_bytes()).is_none(), "{text:?} is nobody's pid");
-        }
-        assert_eq!(pid(b"2147483647"), Some(i32::MAX as u32));
-    }
-
-    #[test]
-    fn other_programs_files_are_told_apart() {
-        assert_eq!(Record::parse(b""), Record::Empty);
-        assert_eq!(Record::parse(b" \n"), Record::Empty);
-        assert_eq!(Record::parse(b"123\n"), Record::Bare(Owner::bare(123)));
-        assert_eq!(Record::parse(b"  123  \nhost\n"), Record::Bare(Owner::bare(123)));
-        assert_eq!(Record::parse(b"poetry.lock: a file of versions"), Record::Foreign);
-        assert_eq!(Record::parse(b"free\n"), Record::Foreign, "a mark is ours only when it says so");
-        assert_eq!(Record::parse(&Record::free(Mark { passed: 7 })), Record::Free(Mark { passed: 7 }));
-        assert_eq!(Record::parse(&Record::idle("ofd")), Record::Idle("ofd".into()), "no link's mark");
-    }
-}
+mod tests;

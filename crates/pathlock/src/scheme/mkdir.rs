@@ -153,7 +153,13 @@ impl Form for DirectoryForm {
 
     fn remove(self, site: &Site, place: &Place, owner: &Owner) -> io::Result<()> {
         // Whose it is was checked: another's is there only if somebody has broken the lock since.
-        let is_it = |aside: &Path| Ok(sys::stat_at(aside)?.is_some_and(|stat| stat.id == place.id));
+        let is_it = |aside: &Path| {
+            let is_it = sys::stat_at(aside)?.is_some_and(|stat| stat.id == place.id);
+            if is_it {
+                remove_own_file(place, owner);
+            }
+            Ok(is_it)
+        };
         litter::take_away(site, owner, is_it).map(|_| ())
     }
 }
@@ -183,6 +189,17 @@ fn create_in_place(
         result => result?,
     }
     fill(request, owner, path, filesystem).map(Some).inspect_err(|_| litter::discard(path))
+}
+
+/// Removes the file with the record from a directory that has lost the lock's name. As a rule it is the only one, and
+/// the directory need not be read.
+fn remove_own_file(place: &Place, owner: &Owner) {
+    let Some((record, _)) = place.record.get() else { return };
+    let name = owner_file_name(owner);
+    let there = sys::stat_in(&place.inode, &name).ok().flatten().map(|stat| stat.id);
+    if there.is_some() && there == sys::stat_of(record).ok().map(|stat| stat.id) {
+        let _ = sys::remove_name_in(&place.inode, &name);
+    }
 }
 
 /// pylockfile's name for an owner in a directory: `HOST.-THREADPID`, the thread in hexadecimal.

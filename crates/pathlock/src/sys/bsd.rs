@@ -32,7 +32,7 @@ pub(crate) fn filesystem(directory: &Path) -> io::Result<Filesystem> {
 
 /// What the directory at `path` is, and what it is on where that costs nothing: never.
 pub(crate) fn locate(path: &Path) -> io::Result<(FileId, Option<Filesystem>)> {
-    Ok((stat_by_name(path, AtFlags::empty())?.id, None))
+    Ok((stat_by_name(CWD, path, AtFlags::empty())?.id, None))
 }
 
 /// What kind of filesystem `file` is on.
@@ -47,8 +47,8 @@ fn kind_of_filesystem(raw: &rustix::fs::StatFs) -> Filesystem {
     if raw.f_flags as u64 & MNT_LOCAL == 0 { Filesystem::Remote } else { Filesystem::Local }
 }
 
-pub(super) fn stat_by_name(path: &Path, flags: AtFlags) -> rustix::io::Result<Stat> {
-    Ok(stat_of_raw(&rustix::fs::statat(CWD, path, flags)?))
+pub(super) fn stat_by_name(directory: impl AsFd, path: &Path, flags: AtFlags) -> rustix::io::Result<Stat> {
+    Ok(stat_of_raw(&rustix::fs::statat(directory, path, flags)?))
 }
 
 pub(super) fn stat_by_file(file: &File) -> rustix::io::Result<Stat> {

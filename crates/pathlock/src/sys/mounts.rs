@@ -25,7 +25,7 @@ static KNOWN: [AtomicU64; 16] = [const { AtomicU64::new(0) }; 16];
 /// What the directory at `path` is, and what it is on where that costs nothing.
 pub(crate) fn locate(path: &Path) -> io::Result<(FileId, Option<Filesystem>)> {
     let Ok(raw) = rustix::fs::statx(CWD, path, AtFlags::empty(), WITHOUT_TIMES | UNIQUE) else {
-        return Ok((stat_by_name(path, AtFlags::empty())?.id, None));
+        return Ok((stat_by_name(CWD, path, AtFlags::empty())?.id, None));
     };
     let id = stat_of_statx(&raw).id;
     let Some(mount) = unique_mount(&raw) else { return Ok((id, None)) };
@@ -69,7 +69,7 @@ mod tests {
             let said = super::super::filesystem(path).expect("it can be asked");
             for _ in 0..2 {
                 let (id, filesystem) = locate(path).expect("it is there");
-                assert_eq!(id, stat_by_name(path, AtFlags::empty()).expect("it is there").id);
+                assert_eq!(id, stat_by_name(CWD, path, AtFlags::empty()).expect("it is there").id);
                 assert!(
                     filesystem.is_none_or(|filesystem| filesystem == said),
                     "{path:?}: {filesystem:?}, {said:?}"

@@ -26,6 +26,7 @@ macro_rules! unsupported {
 
 unsupported! {
     fn stat_at(path: &Path) -> Option<Stat>;
+    fn stat_in(directory: &File, name: &OsStr) -> Option<Stat>;
     fn locate(directory: &Path) -> (FileId, Option<Filesystem>);
     fn stat_of(file: &File) -> Stat;
     fn open_existing(path: &Path) -> (File, bool);

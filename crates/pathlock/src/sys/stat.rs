@@ -9,7 +9,7 @@ use std::fs::File;
 use std::os::fd::AsFd;
 use std::path::Path;
 
-use rustix::fs::{AtFlags, CWD, FileType, Statx, StatxFlags};
+use rustix::fs::{AtFlags, FileType, Statx, StatxFlags};
 use rustix::io::{Errno, Result};
 
 use super::unix::{kind_of, stat_of_raw};
@@ -18,8 +18,11 @@ use super::{FileId, Stat};
 pub(super) const WITHOUT_TIMES: StatxFlags =
     StatxFlags::BASIC_STATS.difference(StatxFlags::ATIME.union(StatxFlags::MTIME).union(StatxFlags::CTIME));
 
-pub(super) fn stat_by_name(path: &Path, flags: AtFlags) -> Result<Stat> {
-    statx(CWD, path, flags).unwrap_or_else(|| Ok(stat_of_raw(&rustix::fs::statat(CWD, path, flags)?)))
+/// `path` is relative to `directory`, if it is relative.
+pub(super) fn stat_by_name(directory: impl AsFd, path: &Path, flags: AtFlags) -> Result<Stat> {
+    let directory = directory.as_fd();
+    statx(directory, path, flags)
+        .unwrap_or_else(|| Ok(stat_of_raw(&rustix::fs::statat(directory, path, flags)?)))
 }
 
 pub(super) fn stat_by_file(file: &File) -> Result<Stat> {
@@ -44,6 +47,8 @@ pub(super) fn stat_of_statx(raw: &Statx) -> Stat {
 
 #[cfg(test)]
 mod tests {
+    use rustix::fs::CWD;
+
     use super::*;
 
     #[test]
@@ -55,7 +60,7 @@ mod tests {
         for path in [dir.path().to_owned(), name("file"), name("link"), "/dev/null".into(), name("nothing")] {
             for flags in [AtFlags::empty(), AtFlags::SYMLINK_NOFOLLOW] {
                 let said = rustix::fs::statat(CWD, &path, flags).map(|raw| stat_of_raw(&raw));
-                assert_eq!(stat_by_name(&path, flags), said, "{path:?}");
+                assert_eq!(stat_by_name(CWD, &path, flags), said, "{path:?}");
             }
         }
         let file = File::open(name("file")).expect("it is there");

@@ -45,7 +45,12 @@ pub(super) fn stat_of_raw(raw: &rustix::fs::Stat) -> Stat {
 
 /// What is at `path`, without following a link; `None` where there is nothing.
 pub(crate) fn stat_at(path: &Path) -> io::Result<Option<Stat>> {
-    match stat_by_name(path, AtFlags::SYMLINK_NOFOLLOW) {
+    stat_in(CWD, path.as_os_str())
+}
+
+/// What `name` is in a directory, without following a link; `None` where there is nothing.
+pub(crate) fn stat_in(directory: impl AsFd, name: &OsStr) -> io::Result<Option<Stat>> {
+    match stat_by_name(directory, Path::new(name), AtFlags::SYMLINK_NOFOLLOW) {
         Ok(stat) => Ok(Some(stat)),
         Err(Errno::NOENT) => Ok(None),
         Err(error) => Err(error.into()),
