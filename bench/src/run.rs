@@ -20,8 +20,8 @@ struct Amount {
     kills: usize,
     turns_ms: u64,
     wait: Duration,
-    crowds: &'static [usize],
-    crowd_rounds: usize,
+    /// So many waiters, in so many rounds.
+    crowds: &'static [(usize, usize)],
     many: usize,
     command_rounds: usize,
 }
@@ -33,8 +33,7 @@ const FULL: Amount = Amount {
     kills: 20,
     turns_ms: 5_000,
     wait: Duration::from_secs(10),
-    crowds: &[10, 100, 1_000],
-    crowd_rounds: 2,
+    crowds: &[(10, 9), (100, 7), (1_000, 3)],
     many: 10_000,
     command_rounds: 300,
 };
@@ -46,8 +45,7 @@ const QUICK: Amount = Amount {
     kills: 5,
     turns_ms: 300,
     wait: Duration::from_secs(2),
-    crowds: &[10, 100],
-    crowd_rounds: 3,
+    crowds: &[(10, 3), (100, 3)],
     many: 1_000,
     command_rounds: 20,
 };
@@ -223,9 +221,7 @@ fn on(
             for &section in fairness::SECTIONS {
                 say(&format!("turns of {processes} processes of {threads} threads, {section} us inside"));
                 let crew = (processes, threads);
-                // The targets are of the most processes.
-                let time = if processes == 8 { amount.turns_ms } else { amount.turns_ms * 3 / 10 };
-                results.turns.extend(fairness::measure(stage, &locks, crew, section, time)?);
+                results.turns.extend(fairness::measure(stage, &locks, crew, section, amount.turns_ms)?);
             }
         }
     }
@@ -246,15 +242,10 @@ fn on(
                 if of == "futures" && !name.starts_with("pathlock") {
                     continue;
                 }
-                for &count in amount.crowds {
+                for &(count, rounds) in amount.crowds {
                     say(&format!("{count} {of} wait for {name}"));
-                    results.crowds.push(scale::measure(
-                        stage,
-                        &Lock::rust(name),
-                        of,
-                        count,
-                        amount.crowd_rounds,
-                    )?);
+                    let lock = Lock::rust(name);
+                    results.crowds.push(scale::measure(stage, &lock, of, count, rounds)?);
                 }
             }
             if name.starts_with("pathlock") {
