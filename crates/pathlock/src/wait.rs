@@ -263,14 +263,9 @@ fn watch_holders<S: Scheme>(
 
 /// Lets others run who are about to do something: a moment at first, then a millisecond.
 pub(crate) fn step_aside(times: u32) {
-    step_aside_for(times, Duration::from_millis(1));
-}
-
-/// The same, and then for `pause`.
-fn step_aside_for(times: u32, pause: Duration) {
     if times < 8 {
         std::thread::yield_now();
     } else {
-        let _ = sys::poll(&[], Some(pause));
+        let _ = sys::poll(&[], Some(Duration::from_millis(1)));
     }
 }

@@ -24,7 +24,7 @@ use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::{RECHECK, Slept, Wait, backoff, step_aside_for};
+use super::{RECHECK, Slept, Wait, backoff};
 use crate::error::Obstacle;
 use crate::scheme::{Asked, Attempt, Busy, Queue, QueuePlace, Request, Waiter};
 use crate::status::Status;
@@ -32,11 +32,9 @@ use crate::sys::{self, Event, ForkLocal};
 
 /// How long an idle thread waits for another call before it ends.
 const IDLE: Duration = Duration::from_secs(1);
-/// How often a newcomer gives way to those who came first: for two milliseconds, because one of them may be stopped,
-/// and wait for nothing. Who has just been woken may wait for a processor for about so long; with eight that
-/// want the lock all the time, to give way for less makes some of them have a third fewer turns than others.
-const COURTESY: u32 = 28;
-const COURTESY_PAUSE: Duration = Duration::from_micros(100);
+/// How often a newcomer gives way to those who came first: a few times, because one of them may be
+/// stopped, and wait for nothing.
+const COURTESY: u32 = 8;
 const STACK: usize = 256 * 1024;
 
 /// What came of a wait.
@@ -250,14 +248,14 @@ impl Parkers {
     }
 
     fn make(&self, call: &Arc<Call>) {
-        for look in 0..COURTESY {
+        for _ in 0..COURTESY {
             let state = lock(&call.state);
             let gave_way = matches!(*state, State::Waiting(..)) && call.queue.give_way().unwrap_or(false);
             drop(state);
             if !gave_way {
                 break;
             }
-            step_aside_for(look, COURTESY_PAUSE);
+            std::thread::yield_now();
         }
         loop {
             let mut result = call.queue.block();
