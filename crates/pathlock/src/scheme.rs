@@ -180,7 +180,7 @@ pub struct Request<'a> {
 
 /// What was asked for, for a thread that attempts it in the asker's place.
 #[derive(Debug, Clone)]
-pub(crate) struct Asked {
+pub(crate) struct OwnedRequest {
     site: Site,
     owner: Owner,
     mode: Mode,
@@ -189,14 +189,21 @@ pub(crate) struct Asked {
     recovery: Recovery,
 }
 
-impl Asked {
-    pub(crate) fn of(request: &Request<'_>) -> Asked {
+impl OwnedRequest {
+    pub(crate) fn of(request: &Request<'_>) -> OwnedRequest {
         let Request { mode, slots, file_mode, recovery, .. } = *request;
-        Asked { site: request.site.clone(), owner: request.owner.clone(), mode, slots, file_mode, recovery }
+        OwnedRequest {
+            site: request.site.clone(),
+            owner: request.owner.clone(),
+            mode,
+            slots,
+            file_mode,
+            recovery,
+        }
     }
 
     pub(crate) fn request(&self) -> Request<'_> {
-        let Asked { ref site, ref owner, mode, slots, file_mode, recovery } = *self;
+        let OwnedRequest { ref site, ref owner, mode, slots, file_mode, recovery } = *self;
         Request { site, owner, mode, slots, waits: true, file_mode, recovery, kept: None }
     }
 }

@@ -26,7 +26,7 @@ use std::time::Duration;
 
 use super::{RECHECK, Slept, Wait, backoff};
 use crate::error::Obstacle;
-use crate::scheme::{Asked, Attempt, Busy, Queue, QueuePlace, Request, Waiter};
+use crate::scheme::{Attempt, Busy, OwnedRequest, Queue, QueuePlace, Request, Waiter};
 use crate::status::Status;
 use crate::sys::{self, Event, ForkLocal};
 
@@ -59,7 +59,7 @@ struct Call {
 #[derive(Debug)]
 enum State {
     /// The event is raised when the turn has come, and then what was asked for is claimed.
-    Waiting(Arc<Event>, Option<Asked>),
+    Waiting(Arc<Event>, Option<OwnedRequest>),
     Come(Turn),
     Abandoned,
     /// The thread has handed on an abandoned turn: there is nothing to take over.
@@ -104,7 +104,7 @@ pub(super) fn wait(queue: Arc<dyn Queue>, request: &Request<'_>, wait: &Wait<'_>
         queue.leave();
         return Ok(Turn::CannotPark);
     };
-    let Some(parked) = Parked::begin(queue, &event, Some(Asked::of(request))) else {
+    let Some(parked) = Parked::begin(queue, &event, Some(OwnedRequest::of(request))) else {
         return Ok(Turn::CannotPark);
     };
     loop {
@@ -130,7 +130,7 @@ impl Parked {
     pub(super) fn begin(
         queue: Arc<dyn Queue>,
         event: &Arc<Event>,
-        mut asked: Option<Asked>,
+        mut asked: Option<OwnedRequest>,
     ) -> Option<Parked> {
         let parkers = parkers();
         if let Some(call) = parkers.take_over(&queue, event, &mut asked) {
@@ -191,7 +191,7 @@ impl Parkers {
         &self,
         queue: &Arc<dyn Queue>,
         event: &Arc<Event>,
-        asked: &mut Option<Asked>,
+        asked: &mut Option<OwnedRequest>,
     ) -> Option<Arc<Call>> {
         let call = {
             let mut work = lock(&self.work);

@@ -119,7 +119,7 @@ fn what_was_claimed_for_a_waiter_that_gives_up_is_released() {
         recovery: crate::Recovery::default(),
         kept: None,
     };
-    let parked = Parked::begin(queue, &event, Some(Asked::of(&request))).expect("a thread");
+    let parked = Parked::begin(queue, &event, Some(OwnedRequest::of(&request))).expect("a thread");
     has_won.recv().expect("the call wins the lock");
     go_on.send(()).expect("the call returns");
     sys::poll(&[event.source()], None).expect("the turn comes");
